@@ -1,0 +1,49 @@
+# The contributor's guide: each target says what it is for. `make` alone lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv/bin
+COHORT ?= cohorts/example.yaml
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION := 1
+
+.PHONY: help install demo test lint format lock clean
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+install: .venv/.installed node_modules/.installed ## everything the other targets need (about 2 minutes)
+
+.venv/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(VENV)/python -m pip install --quiet --constraint constraints.txt pip setuptools wheel
+# PyTorch by its exact version first: left to a dependency, pip would take the newest CUDA build.
+	$(VENV)/python -m pip install --quiet --constraint constraints.txt torch==2.13.0
+	$(VENV)/python -m pip install --quiet --constraint constraints.txt --no-build-isolation --editable '.[dev]'
+	@touch $@
+
+node_modules/.installed: package.json package-lock.json
+	npm ci --silent
+	@touch $@
+
+demo: install ## a whole small academy on the embedded cloud, from deploy to destroy (KEEP=1 leaves it open)
+	$(VENV)/cohort demo $(if $(KEEP),--keep)
+
+test: install ## the tests, on both cores (under 10 minutes)
+	$(VENV)/python -m pytest -n 2 --dist loadfile
+
+lint: install ## style, types, and templates against CloudFormation's schemas
+	$(VENV)/ruff format --check .
+	$(VENV)/ruff check .
+	$(VENV)/mypy
+
+format: install ## rewrite files in the project's style
+	$(VENV)/ruff format .
+	$(VENV)/ruff check --fix .
+
+lock: install ## renew constraints.txt from what is installed now
+	@{ echo "# Versions that work together; 'make lock' renews this file from what is installed."; \
+	  $(VENV)/python -m pip list --format=freeze --exclude-editable | sed 's/+cpu//' | sort -f; } > constraints.txt
+
+clean: ## remove what was built; the installation stays
+	rm -rf out cdk.out build .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -1,0 +1,137 @@
+"""What is wrong between the fields of a cohort file, however much is wrong within them.
+
+Works on the file as it was read, not on the models, and passes over what is not well-formed: so one
+misspelt date does not hide a learner who stands in two teams, and a check reports all at once.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from infra.cohort import naming
+from infra.cohort.prices import Component, PriceList
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing wrong with a cohort file: where, what stands there, why not, and what would do."""
+
+    path: str
+    value: str
+    message: str
+    remedy: str
+
+
+def findings(document: dict[str, Any]) -> list[Finding]:
+    """What is wrong between fields that are each well-formed."""
+    return [
+        *_dates(document),
+        *_doubled_ids(document),
+        *_instances(document),
+        *_names(document),
+    ]
+
+
+def _dates(document: dict[str, Any]) -> Iterator[Finding]:
+    starts, ends = _date(document.get("starts")), _date(document.get("ends"))
+    closes = _date(_mapping(document.get("competition")).get("closes"))
+    if starts and ends and ends <= starts:
+        yield Finding("ends", str(ends), f"not after starts ({starts})", "a later date")
+    if starts and ends and closes and not starts < closes <= ends:
+        yield Finding(
+            "competition.closes",
+            str(closes),
+            "outside the cohort's dates",
+            f"a date after {starts} and not after {ends}",
+        )
+
+
+def _doubled_ids(document: dict[str, Any]) -> Iterator[Finding]:
+    """Ids are unique over advisors, teams and learners: each names roles and folders."""
+    first: dict[str, str] = {}
+    for path, value in _ids(document):
+        if value in first:
+            yield Finding(path, value, f"the same id as {first[value]}", "an id of its own")
+        else:
+            first[value] = path
+
+
+def _instances(document: dict[str, Any]) -> Iterator[Finding]:
+    prices = PriceList.snapshot()
+    region = document.get("region")
+    if region not in prices.regions():
+        return
+    components: tuple[Component, ...] = ("studio", "training")
+    for component in components:
+        known = prices.types(str(region), component)
+        instances = _list(_mapping(document.get(component)).get("instances"))
+        for index, instance in enumerate(instances):
+            path = f"{component}.instances[{index}]"
+            if not isinstance(instance, str):
+                continue
+            if instance not in known:
+                remedy = f"one of {', '.join(known)}"
+                yield Finding(path, instance, f"no {component} price is known", remedy)
+            elif instance in instances[:index]:
+                yield Finding(path, instance, "listed twice", "each type once")
+
+
+def _names(document: dict[str, Any]) -> Iterator[Finding]:
+    cohort = document.get("name")
+    if not _well_formed(cohort, naming.COHORT_MIN, naming.COHORT_MAX):
+        return
+    teams: list[tuple[str, list[str]]] = []
+    for team in map(_mapping, _list(document.get("teams"))):
+        learners = [_mapping(person).get("id") for person in _list(team.get("learners"))]
+        if _well_formed(team.get("id"), 1, naming.ID_MAX):
+            well_formed = [str(x) for x in learners if _well_formed(x, 1, naming.ID_MAX)]
+            teams.append((str(team["id"]), well_formed))
+    for kind, name in naming.Names(str(cohort)).every(teams):
+        if why := naming.illegal(kind, name):
+            yield Finding("name", str(cohort), why, "shorter ids of cohort, team or learner")
+
+
+def _ids(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for index, advisor in enumerate(_list(document.get("advisors"))):
+        yield from _one_id(f"advisors[{index}].id", advisor)
+    for t, team in enumerate(_list(document.get("teams"))):
+        yield from _one_id(f"teams[{t}].id", team)
+        for index, learner in enumerate(_list(_mapping(team).get("learners"))):
+            yield from _one_id(f"teams[{t}].learners[{index}].id", learner)
+
+
+def _one_id(path: str, holder: object) -> Iterator[tuple[str, str]]:
+    value = _mapping(holder).get("id")
+    if isinstance(value, str):
+        yield path, value
+
+
+def _well_formed(value: object, shortest: int, longest: int) -> bool:
+    return (
+        isinstance(value, str)
+        and shortest <= len(value) <= longest
+        and re.fullmatch(naming.ID_PATTERN, value) is not None
+    )
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _date(value: object) -> dt.date | None:
+    if isinstance(value, dt.datetime):
+        return value.date()
+    if isinstance(value, dt.date):
+        return value
+    try:
+        return dt.date.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None

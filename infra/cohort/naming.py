@@ -1,0 +1,255 @@
+"""Every name of a cohort's resources, derived from the cohort file and from nothing else.
+
+Stacks, services, the command line and the learners' library find each other by these names, never
+by CloudFormation exports. Ids are lower-case letters, digits and single hyphens, so the separator
+`--` cannot occur inside one: `earth--falcon--*` never matches a team called `falcon-2`.
+
+Standard library only: this module travels into Lambda.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+SEPARATOR = "--"
+
+#: Ids of the cohort file: letters, digits, single hyphens, starting with a letter. The leading
+#: letter keeps Lambda aliases from being bare numbers, which AWS forbids.
+ID_PATTERN = r"^[a-z](?:-?[a-z0-9])*$"
+
+COHORT_MAX = 24
+COHORT_MIN = 3
+ID_MAX = 16
+#: Hexadecimal digits of a job's token that its name carries: job names have 63 characters.
+TOKEN_LENGTH = 8
+
+
+@dataclass(frozen=True)
+class NameRule:
+    """What AWS accepts as the name of one kind of resource."""
+
+    kind: str
+    pattern: str
+    max_length: int
+    source: str
+
+
+#: Source: the API reference page of the named operation, as botocore's service models carry it.
+RULES: dict[str, NameRule] = {
+    rule.kind: rule
+    for rule in (
+        NameRule("stack", r"^[A-Za-z][A-Za-z0-9-]*$", 128, "cloudformation CreateStack"),
+        NameRule("bucket", r"^[a-z0-9](?:-?[a-z0-9])*$", 63, "s3 bucket naming rules"),
+        NameRule("table", r"^[A-Za-z0-9_.-]{3,}$", 255, "dynamodb CreateTable"),
+        NameRule("function", r"^[A-Za-z0-9-_]+$", 64, "lambda CreateFunction"),
+        NameRule("alias", r"^(?!^[0-9]+$)[A-Za-z0-9-_]+$", 128, "lambda CreateAlias"),
+        NameRule("role", r"^[\w+=,.@-]+$", 64, "iam CreateRole"),
+        NameRule("policy", r"^[\w+=,.@-]+$", 128, "iam CreatePolicy"),
+        NameRule("domain", r"^[a-zA-Z0-9](?:-*[a-zA-Z0-9])*$", 63, "sagemaker CreateDomain"),
+        NameRule("profile", r"^[a-zA-Z0-9](?:-*[a-zA-Z0-9])*$", 63, "sagemaker CreateUserProfile"),
+        NameRule("space", r"^[a-zA-Z0-9](?:-*[a-zA-Z0-9])*$", 63, "sagemaker CreateSpace"),
+        NameRule(
+            "lifecycle config",
+            r"^[a-zA-Z0-9](?:-*[a-zA-Z0-9])*$",
+            63,
+            "sagemaker CreateStudioLifecycleConfig",
+        ),
+        NameRule("job", r"^[a-zA-Z0-9](?:-*[a-zA-Z0-9])*$", 63, "sagemaker CreateTrainingJob"),
+        NameRule("rule", r"^[.\-_A-Za-z0-9]+$", 64, "events PutRule"),
+        NameRule("schedule", r"^[0-9a-zA-Z\-_.]+$", 64, "scheduler CreateSchedule"),
+        NameRule("schedule group", r"^[0-9a-zA-Z\-_.]+$", 64, "scheduler CreateScheduleGroup"),
+        NameRule("parameter", r"^(?:/[a-zA-Z0-9_.-]+)+$", 1011, "ssm PutParameter"),
+        NameRule("key alias", r"^alias/[a-zA-Z0-9/_-]+$", 256, "kms CreateAlias"),
+        NameRule("log group", r"^[.\-_/#A-Za-z0-9]+$", 512, "logs CreateLogGroup"),
+    )
+}
+
+
+def illegal(kind: str, name: str) -> str | None:
+    """Why AWS would reject `name` as a `kind`, or None if it is legal."""
+    rule = RULES[kind]
+    if len(name) > rule.max_length:
+        return (
+            f"{kind} name {name!r} has {len(name)} characters; AWS allows {rule.max_length} "
+            f"({rule.source})"
+        )
+    if not re.fullmatch(rule.pattern, name):
+        return f"{kind} name {name!r} does not match {rule.pattern} ({rule.source})"
+    return None
+
+
+@dataclass(frozen=True)
+class Names:
+    """The names of one cohort. Names that must be unique beyond it take account and region."""
+
+    cohort: str
+
+    # --- stacks -------------------------------------------------------------------------------
+    @property
+    def foundation_stack(self) -> str:
+        return f"{self.cohort}-Foundation"
+
+    @property
+    def guard_stack(self) -> str:
+        return f"{self.cohort}-Guard"
+
+    @property
+    def competition_stack(self) -> str:
+        return f"{self.cohort}-Competition"
+
+    def team_stack(self, team: str) -> str:
+        return f"{self.cohort}-Team-{team}"
+
+    # --- foundation ---------------------------------------------------------------------------
+    def bucket(self, purpose: str, *, account: str, region: str) -> str:
+        """The bucket for `purpose`: data, vault, work or site. Bucket names are global."""
+        return f"{self.cohort}-{account}-{region}-{purpose}"
+
+    @property
+    def ledger_table(self) -> str:
+        return f"{self.cohort}-ledger"
+
+    @property
+    def boundary_policy(self) -> str:
+        """The permissions boundary of every role that a learner's code runs under."""
+        return f"{self.cohort}--boundary"
+
+    def key_alias(self, purpose: str) -> str:
+        return f"alias/academy/{self.cohort}/{purpose}"
+
+    def lifecycle_config(self, content_hash: str) -> str:
+        """Create-only in CloudFormation, so its name carries the hash of its content."""
+        return f"{self.cohort}--start-{content_hash[:8]}"
+
+    # --- functions and their roles ------------------------------------------------------------
+    def function(self, service: str) -> str:
+        """A Lambda function: broker, settler, sweep, scorer."""
+        return f"{self.cohort}-{service}"
+
+    def log_group(self, service: str) -> str:
+        return f"/aws/lambda/{self.function(service)}"
+
+    def rule(self, purpose: str) -> str:
+        return f"{self.cohort}-{purpose}"
+
+    @property
+    def board_table(self) -> str:
+        return f"{self.cohort}-board"
+
+    @property
+    def schedule_group(self) -> str:
+        """Holds the one-time schedules that end spaces' apps."""
+        return f"{self.cohort}--stops"
+
+    def stop_schedule(self, learner: str) -> str:
+        return f"{learner}--stop-app"
+
+    # --- roles: `path` keeps policies short at any number of learners ---------------------------
+    def role_path(self, kind: str) -> str:
+        """`kind`: learner, training or service."""
+        return f"/academy/{self.cohort}/{kind}/"
+
+    def role(self, kind: str, name: str) -> str:
+        return f"{self.cohort}{SEPARATOR}{kind}{SEPARATOR}{name}"
+
+    def role_arn(self, kind: str, name: str, *, account: str) -> str:
+        return f"arn:aws:iam::{account}:role{self.role_path(kind)}{self.role(kind, name)}"
+
+    # --- learners -----------------------------------------------------------------------------
+    def workspace(self, learner: str) -> str:
+        """One name for a learner's domain, user profile and space."""
+        return f"{self.cohort}{SEPARATOR}{learner}"
+
+    def workspace_parameter(self, learner: str) -> str:
+        """The SSM parameter with the learner's workspace config."""
+        return parameter_of_workspace(self.workspace(learner))
+
+    def alias(self, learner: str) -> str:
+        """The broker's alias that only this learner may invoke: it is the learner's identity."""
+        return learner
+
+    def job_prefix(self, team: str) -> str:
+        return f"{self.cohort}{SEPARATOR}{team}{SEPARATOR}"
+
+    def job(self, team: str, learner: str, token: str) -> str:
+        return f"{self.job_prefix(team)}{learner}{SEPARATOR}{token[:TOKEN_LENGTH]}"
+
+    # --- keys in buckets ----------------------------------------------------------------------
+    @staticmethod
+    def team_prefix(team: str) -> str:
+        return f"teams/{team}/"
+
+    @staticmethod
+    def submission_prefix(project: str, team: str) -> str:
+        return f"submissions/{project}/{team}/"
+
+    @staticmethod
+    def receipt_prefix(project: str, team: str) -> str:
+        return f"receipts/{project}/{team}/"
+
+    def every(
+        self,
+        teams: Iterable[tuple[str, Iterable[str]]],
+        *,
+        account: str = "123456789012",
+        region: str = "ap-southeast-1",
+    ) -> Iterator[tuple[str, str]]:
+        """Each (kind, name) of a cohort with these (team, learners): what `cohort check` reads."""
+        yield "stack", self.foundation_stack
+        yield "stack", self.guard_stack
+        yield "stack", self.competition_stack
+        for purpose in ("data", "vault", "work", "site"):
+            yield "bucket", self.bucket(purpose, account=account, region=region)
+        yield "table", self.ledger_table
+        yield "table", self.board_table
+        yield "policy", self.boundary_policy
+        yield "key alias", self.key_alias("records")
+        yield "key alias", self.key_alias("vault")
+        yield "lifecycle config", self.lifecycle_config("0" * 64)
+        yield "schedule group", self.schedule_group
+        for service in ("broker", "settler", "sweep", "scorer"):
+            yield "function", self.function(service)
+            yield "rule", self.rule(service)
+            yield "log group", self.log_group(service)
+            yield "role", self.role("service", service)
+        yield "role", self.role("service", "stopper")
+        for team, learners in teams:
+            yield "stack", self.team_stack(team)
+            yield "role", self.role("training", team)
+            for learner in learners:
+                workspace = self.workspace(learner)
+                yield "domain", workspace
+                yield "profile", workspace
+                yield "space", workspace
+                yield "role", self.role("learner", learner)
+                yield "alias", self.alias(learner)
+                yield "schedule", self.stop_schedule(learner)
+                yield "parameter", self.workspace_parameter(learner)
+                yield "job", self.job(team, learner, "0" * TOKEN_LENGTH)
+
+
+def parameter_of_workspace(workspace: str) -> str:
+    """The SSM parameter that describes `workspace`, which is also its Studio space's name."""
+    return f"/academy/workspaces/{workspace}"
+
+
+@dataclass(frozen=True)
+class JobName:
+    """A training job's name, taken apart."""
+
+    cohort: str
+    team: str
+    learner: str
+    token: str
+
+    @classmethod
+    def parse(cls, name: str) -> JobName | None:
+        """The parts of `name`, or None if the academy did not make it."""
+        parts = name.split(SEPARATOR)
+        if len(parts) != 4 or not all(re.fullmatch(ID_PATTERN, part) for part in parts[:3]):
+            return None
+        if not re.fullmatch(rf"^[0-9a-f]{{{TOKEN_LENGTH}}}$", parts[3]):
+            return None
+        return cls(*parts)
