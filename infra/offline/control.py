@@ -1,0 +1,162 @@
+"""What tests, the demonstration and a person may do to the embedded cloud itself, as JSON.
+
+    GET  /_academy/health      {"ready": true, "now", "endpoint", "account", "region"}
+    GET  /_academy/clock       {"now", "ahead_seconds", "alarms": [{"name", "at"}]}
+    POST /_academy/clock       {"by_seconds": 3600} or {"to": "2027-01-31T18:00:00Z"}; runs all that
+                               falls due before it answers as GET does
+    GET  /_academy/processes   {"processes": [{"name", "pid", "running"}]}
+
+The server mounts `handle`, a WSGI application, for these paths (`serves(path)` says which):
+
+    application = control.handle if control.serves(environ["PATH_INFO"]) else moto
+
+It answers the loopback address alone. The Host header must name it too, and a POST must be JSON:
+otherwise any web page that the person at this machine opens could move the clock.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import urlsplit
+
+from infra.offline import runtime
+
+PREFIX = "/_academy/"
+LARGEST_BODY_BYTES = 10_000
+
+JsonObject = dict[str, Any]
+StartResponse = Callable[..., Any]
+
+_STATUS = {
+    200: "200 OK",
+    400: "400 Bad Request",
+    403: "403 Forbidden",
+    404: "404 Not Found",
+    405: "405 Method Not Allowed",
+    415: "415 Unsupported Media Type",
+}
+
+
+class _Refused(Exception):
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def serves(path: str) -> bool:
+    """Whether `path` is one of the control routes."""
+    return path.rstrip("/") in _ROUTES
+
+
+def handle(environ: JsonObject, start_response: StartResponse) -> Iterable[bytes]:
+    """The control routes as a WSGI application."""
+    try:
+        _only_here(environ)
+        status, answer = 200, _answer(environ)
+    except _Refused as refused:
+        status, answer = refused.status, {"error": str(refused)}
+    body = json.dumps(answer).encode()
+    headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
+    start_response(_STATUS[status], headers)
+    return [body]
+
+
+def _only_here(environ: JsonObject) -> None:
+    if not _is_loopback(environ.get("REMOTE_ADDR", "")):
+        raise _Refused(403, "control routes answer the loopback address only")
+    host = urlsplit(f"//{environ.get('HTTP_HOST', '')}").hostname or ""
+    if host != "localhost" and not _is_loopback(host):
+        raise _Refused(403, f"control routes answer to 127.0.0.1, not to {host!r}")
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
+def _answer(environ: JsonObject) -> JsonObject:
+    path, method = environ.get("PATH_INFO", "").rstrip("/"), environ["REQUEST_METHOD"]
+    methods = _ROUTES.get(path)
+    if methods is None:
+        raise _Refused(404, f"no control route {path}; there are {', '.join(sorted(_ROUTES))}")
+    action = methods.get(method)
+    if action is None:
+        raise _Refused(405, f"{path} takes {' and '.join(sorted(methods))}, not {method}")
+    return action(environ)
+
+
+def _health(_environ: JsonObject) -> JsonObject:
+    here = runtime.current()
+    return {
+        "ready": True,
+        "now": here.clock.now().isoformat(),
+        "endpoint": here.endpoint,
+        "account": here.account,
+        "region": here.region,
+    }
+
+
+def _clock(_environ: JsonObject) -> JsonObject:
+    clock = runtime.current().clock
+    return {
+        "now": clock.now().isoformat(),
+        "ahead_seconds": clock.offset.total_seconds(),
+        "alarms": [{"name": alarm.name, "at": alarm.when.isoformat()} for alarm in clock.alarms()],
+    }
+
+
+def _move_clock(environ: JsonObject) -> JsonObject:
+    request = _body(environ)
+    try:
+        if set(request) == {"by_seconds"}:
+            runtime.current().clock.move(by=timedelta(seconds=float(request["by_seconds"])))
+        elif set(request) == {"to"}:
+            runtime.current().clock.move(to=_moment(request["to"]))
+        else:
+            raise _Refused(400, 'give {"by_seconds": number} or {"to": "2027-01-31T18:00:00Z"}')
+    except (TypeError, ValueError, OverflowError) as error:
+        raise _Refused(400, str(error)) from None
+    return _clock(environ)
+
+
+def _moment(text: Any) -> datetime:
+    moment = datetime.fromisoformat(str(text))
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _processes(_environ: JsonObject) -> JsonObject:
+    return {
+        "processes": [
+            {"name": process.name, "pid": process.pid, "running": process.running}
+            for process in runtime.current().processes.running()
+        ]
+    }
+
+
+def _body(environ: JsonObject) -> JsonObject:
+    kind = environ.get("CONTENT_TYPE", "").split(";")[0].strip()
+    if kind != "application/json":
+        raise _Refused(415, f"send application/json, not {kind or 'nothing'}")
+    length = int(environ.get("CONTENT_LENGTH") or 0)
+    if not 0 < length <= LARGEST_BODY_BYTES:
+        raise _Refused(400, f"a body has 1 to {LARGEST_BODY_BYTES} bytes, not {length}")
+    try:
+        request = json.loads(environ["wsgi.input"].read(length))
+    except ValueError as error:
+        raise _Refused(400, f"the body is no JSON: {error}") from None
+    if not isinstance(request, dict):
+        raise _Refused(400, "the body is no JSON object")
+    return request
+
+
+_ROUTES: dict[str, dict[str, Callable[[JsonObject], JsonObject]]] = {
+    PREFIX + "health": {"GET": _health},
+    PREFIX + "clock": {"GET": _clock, "POST": _move_clock},
+    PREFIX + "processes": {"GET": _processes},
+}
