@@ -1,0 +1,1 @@
+"""What is checked before a deploy; the embedded cloud shares its model of IAM."""

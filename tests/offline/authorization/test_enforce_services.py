@@ -1,0 +1,660 @@
+"""Services other than S3 behind enforcement: every mapped operation both ways."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from botocore.parsers import ResponseParserError
+from moto.sagemaker.models import sagemaker_backends
+
+from infra.offline.authorization import requests
+
+ACCOUNT, REGION = "123456789012", "us-east-1"
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/academy/earth/training/earth--training--falcon"
+
+
+def allow(action: Any, resource: Any = "*", **condition: Any) -> dict[str, Any]:
+    made = {"Effect": "Allow", "Action": action, "Resource": resource}
+    return made | ({"Condition": condition} if condition else {})
+
+
+def arn(service: str, resource: str) -> str:
+    return f"arn:aws:{service}:{REGION}:{ACCOUNT}:{resource}"
+
+
+TABLE = arn("dynamodb", "table/earth-ledger")
+KEY = {"pk": {"S": "learner#ana"}, "sk": {"S": "account"}}
+JOB = arn("sagemaker", "training-job/earth--falcon--ana--0a1b2c3d")
+APP = arn("sagemaker", "app/d-abc123abc123/earth--ana/jupyterlab/default")
+PROFILE = arn("sagemaker", "user-profile/d-abc123abc123/earth--ana")
+GROUP = arn("logs", "log-group:/aws/sagemaker/TrainingJobs:log-stream:")
+STACK = arn("cloudformation", "stack/earth-Guard/*")
+SCHEDULE = arn("scheduler", "schedule/earth--stops/ana--stop-app")
+STOPPER = f"arn:aws:iam::{ACCOUNT}:role/academy/earth/service/earth--service--stopper"
+
+TRAINING: dict[str, Any] = {
+    "TrainingJobName": "earth--falcon--ana--0a1b2c3d",
+    "RoleArn": ROLE,
+    "AlgorithmSpecification": {"TrainingImage": "image", "TrainingInputMode": "File"},
+    "OutputDataConfig": {"S3OutputPath": "s3://work/teams/falcon/jobs/"},
+    "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 10},
+    "StoppingCondition": {"MaxRuntimeInSeconds": 3600},
+}
+THE_APP = {
+    "DomainId": "d-abc123abc123",
+    "SpaceName": "earth--ana",
+    "AppType": "JupyterLab",
+    "AppName": "default",
+}
+SCHEDULED: dict[str, Any] = {
+    "Name": "ana--stop-app",
+    "GroupName": "earth--stops",
+    "ScheduleExpression": "at(2026-12-01T00:00:00)",
+    "FlexibleTimeWindow": {"Mode": "OFF"},
+    "Target": {"Arn": "arn:aws:scheduler:::aws-sdk:sagemaker:deleteApp", "RoleArn": STOPPER},
+}
+PASS_TRAINING = ("iam:PassRole", ROLE)
+PASS_STOPPER = ("iam:PassRole", STOPPER)
+LOGS = {"logGroupName": "/aws/sagemaker/TrainingJobs"}
+STREAM = {**LOGS, "logStreamName": "earth--falcon--ana--0a1b2c3d/algo-1-1"}
+EVENTS = [{"timestamp": 1, "message": "x"}]
+TAGS = [{"Key": "academy:team", "Value": "falcon"}]
+
+
+def op(service: str, method: str, *needs: tuple[str, str], **params: Any) -> Any:
+    return pytest.param(
+        service,
+        lambda client: getattr(client, method)(**params),
+        list(needs),
+        id=f"{service} {method}",
+    )
+
+
+OPERATIONS = [
+    op(
+        "lambda",
+        "invoke",
+        ("lambda:InvokeFunction", arn("lambda", "function:earth-broker:ana")),
+        FunctionName="earth-broker",
+        Qualifier="ana",
+        Payload=b"{}",
+    ),
+    op(
+        "lambda",
+        "get_function",
+        ("lambda:GetFunction", arn("lambda", "function:f")),
+        FunctionName="f",
+    ),
+    op(
+        "lambda",
+        "get_function_configuration",
+        ("lambda:GetFunctionConfiguration", arn("lambda", "function:f:a")),
+        FunctionName="f:a",
+    ),
+    op(
+        "lambda",
+        "get_alias",
+        ("lambda:GetAlias", arn("lambda", "function:f")),
+        FunctionName="f",
+        Name="a",
+    ),
+    op(
+        "ssm",
+        "get_parameter",
+        ("ssm:GetParameter", arn("ssm", "parameter/academy/workspaces/earth--ana")),
+        Name="/academy/workspaces/earth--ana",
+    ),
+    op(
+        "ssm",
+        "get_parameter_history",
+        ("ssm:GetParameterHistory", arn("ssm", "parameter/plain")),
+        Name="plain",
+    ),
+    op(
+        "ssm",
+        "get_parameters",
+        ("ssm:GetParameters", arn("ssm", "parameter/a")),
+        ("ssm:GetParameters", arn("ssm", "parameter/b")),
+        Names=["/a", "/b:3"],
+    ),
+    op(
+        "ssm",
+        "get_parameters_by_path",
+        ("ssm:GetParametersByPath", arn("ssm", "parameter/academy")),
+        Path="/academy/",
+    ),
+    op("ssm", "put_parameter", ("ssm:PutParameter", arn("ssm", "parameter/a")),
+       Name="/a", Value="x", Type="String"),
+    op("ssm", "delete_parameter", ("ssm:DeleteParameter", arn("ssm", "parameter/a")), Name="/a"),
+    op("ssm", "describe_parameters", ("ssm:DescribeParameters", arn("ssm", "*"))),
+    op("dynamodb", "get_item", ("dynamodb:GetItem", TABLE), TableName="earth-ledger", Key=KEY),
+    op("dynamodb", "put_item", ("dynamodb:PutItem", TABLE), TableName="earth-ledger", Item=KEY),
+    op("dynamodb", "update_item", ("dynamodb:UpdateItem", TABLE),
+       TableName="earth-ledger", Key=KEY),
+    op("dynamodb", "delete_item", ("dynamodb:DeleteItem", TABLE),
+       TableName="earth-ledger", Key=KEY),
+    op("dynamodb", "query", ("dynamodb:Query", TABLE), TableName="earth-ledger"),
+    op("dynamodb", "query", ("dynamodb:Query", f"{TABLE}/index/open"),
+       TableName="earth-ledger", IndexName="open"),
+    op("dynamodb", "scan", ("dynamodb:Scan", TABLE), TableName="earth-ledger"),
+    op("dynamodb", "describe_table", ("dynamodb:DescribeTable", TABLE), TableName="earth-ledger"),
+    op("dynamodb", "batch_get_item", ("dynamodb:BatchGetItem", TABLE),
+       RequestItems={"earth-ledger": {"Keys": [KEY]}}),
+    op("dynamodb", "batch_write_item", ("dynamodb:BatchWriteItem", TABLE),
+       RequestItems={"earth-ledger": [{"DeleteRequest": {"Key": KEY}}]}),
+    op(
+        "dynamodb",
+        "transact_write_items",
+        ("dynamodb:UpdateItem", TABLE),
+        ("dynamodb:PutItem", arn("dynamodb", "table/other")),
+        ("dynamodb:ConditionCheckItem", TABLE),
+        ("dynamodb:DeleteItem", TABLE),
+        TransactItems=[
+            {"Update": {"TableName": "earth-ledger", "Key": KEY, "UpdateExpression": "SET a = :a"}},
+            {"Put": {"TableName": "other", "Item": KEY}},
+            {
+                "ConditionCheck": {
+                    "TableName": "earth-ledger",
+                    "Key": KEY,
+                    "ConditionExpression": "attribute_exists(pk)",
+                }
+            },
+            {"Delete": {"TableName": "earth-ledger", "Key": KEY}},
+        ],
+    ),
+    op("dynamodb", "transact_get_items", ("dynamodb:GetItem", TABLE),
+       TransactItems=[{"Get": {"TableName": "earth-ledger", "Key": KEY}}]),
+    op("sagemaker", "create_training_job", ("sagemaker:CreateTrainingJob", JOB), PASS_TRAINING,
+       **TRAINING),
+    op("sagemaker", "create_training_job", ("sagemaker:CreateTrainingJob", JOB), PASS_TRAINING,
+       ("sagemaker:AddTags", JOB), **TRAINING, Tags=TAGS),
+    op("sagemaker", "update_training_job", ("sagemaker:UpdateTrainingJob", JOB),
+       TrainingJobName=TRAINING["TrainingJobName"]),
+    *(
+        op("sagemaker", f"{verb}_training_job", (f"sagemaker:{verb.title()}TrainingJob", JOB),
+           TrainingJobName=TRAINING["TrainingJobName"])
+        for verb in ("describe", "stop", "delete")
+    ),
+    op("sagemaker", "create_app", ("sagemaker:CreateApp", APP), **THE_APP),
+    op("sagemaker", "create_app", ("sagemaker:CreateApp", APP), ("sagemaker:AddTags", APP),
+       **THE_APP, Tags=TAGS),
+    op("sagemaker", "describe_app", ("sagemaker:DescribeApp", APP), **THE_APP),
+    op("sagemaker", "delete_app", ("sagemaker:DeleteApp", APP), **THE_APP),
+    op("sagemaker", "create_presigned_domain_url", ("sagemaker:CreatePresignedDomainUrl", PROFILE),
+       DomainId="d-abc123abc123", UserProfileName="earth--ana", SpaceName="earth--ana"),
+    op("sagemaker", "describe_domain",
+       ("sagemaker:DescribeDomain", arn("sagemaker", "domain/d-abc123abc123")),
+       DomainId="d-abc123abc123"),
+    op("sagemaker", "describe_user_profile", ("sagemaker:DescribeUserProfile", PROFILE),
+       DomainId="d-abc123abc123", UserProfileName="earth--ana"),
+    op("sagemaker", "describe_space",
+       ("sagemaker:DescribeSpace", arn("sagemaker", "space/d-abc123abc123/earth--ana")),
+       DomainId="d-abc123abc123", SpaceName="earth--ana"),
+    op("sagemaker", "describe_studio_lifecycle_config",
+       ("sagemaker:DescribeStudioLifecycleConfig", arn("sagemaker", "studio-lifecycle-config/s-1")),
+       StudioLifecycleConfigName="s-1"),
+    op("sagemaker", "add_tags", ("sagemaker:AddTags", JOB), ResourceArn=JOB, Tags=TAGS),
+    op("sagemaker", "delete_tags", ("sagemaker:DeleteTags", JOB), ResourceArn=JOB, TagKeys=["a"]),
+    op("sagemaker", "list_tags", ("sagemaker:ListTags", JOB), ResourceArn=JOB),
+    *(
+        op("sagemaker", f"list_{what}", (f"sagemaker:{action}", "*"))
+        for what, action in (
+            ("apps", "ListApps"),
+            ("domains", "ListDomains"),
+            ("spaces", "ListSpaces"),
+            ("studio_lifecycle_configs", "ListStudioLifecycleConfigs"),
+            ("training_jobs", "ListTrainingJobs"),
+            ("user_profiles", "ListUserProfiles"),
+        )
+    ),
+    op("logs", "create_log_group", ("logs:CreateLogGroup", GROUP), **LOGS),
+    op("logs", "describe_log_streams", ("logs:DescribeLogStreams", GROUP), **LOGS),
+    op("logs", "filter_log_events", ("logs:FilterLogEvents", GROUP), **LOGS),
+    op("logs", "describe_log_groups", ("logs:DescribeLogGroups",
+       arn("logs", "log-group:/aws:log-stream:")), logGroupNamePrefix="/aws"),
+    op("logs", "create_log_stream",
+       ("logs:CreateLogStream", GROUP + STREAM["logStreamName"]), **STREAM),
+    op("logs", "get_log_events", ("logs:GetLogEvents", GROUP + STREAM["logStreamName"]), **STREAM),
+    op("logs", "put_log_events", ("logs:PutLogEvents", GROUP + STREAM["logStreamName"]),
+       **STREAM, logEvents=EVENTS),
+    op("scheduler", "create_schedule", ("scheduler:CreateSchedule", SCHEDULE), PASS_STOPPER,
+       **SCHEDULED),
+    op("scheduler", "update_schedule", ("scheduler:UpdateSchedule", SCHEDULE), PASS_STOPPER,
+       **SCHEDULED),
+    op("scheduler", "get_schedule", ("scheduler:GetSchedule", SCHEDULE),
+       Name="ana--stop-app", GroupName="earth--stops"),
+    op("scheduler", "delete_schedule", ("scheduler:DeleteSchedule", SCHEDULE),
+       Name="ana--stop-app", GroupName="earth--stops"),
+    op("scheduler", "delete_schedule",
+       ("scheduler:DeleteSchedule", arn("scheduler", "schedule/default/x")), Name="x"),
+    op("scheduler", "get_schedule_group",
+       ("scheduler:GetScheduleGroup", arn("scheduler", "schedule-group/g")), Name="g"),
+    op("scheduler", "list_schedules", ("scheduler:ListSchedules", "*")),
+    op("scheduler", "list_schedule_groups", ("scheduler:ListScheduleGroups", "*")),
+    op("events", "put_events",
+       ("events:PutEvents", arn("events", "event-bus/default")),
+       ("events:PutEvents", arn("events", "event-bus/other")),
+       Entries=[
+           {"Source": "a", "DetailType": "b", "Detail": "{}"},
+           {"Source": "a", "DetailType": "b", "Detail": "{}", "EventBusName": "other"},
+       ]),
+    *(
+        op("iam", method, (f"iam:{action}", f"arn:aws:iam::{ACCOUNT}:role/nobody"), **params)
+        for method, action, params in (
+            ("get_role", "GetRole", {"RoleName": "nobody"}),
+            ("get_role_policy", "GetRolePolicy", {"RoleName": "nobody", "PolicyName": "p"}),
+            ("list_role_policies", "ListRolePolicies", {"RoleName": "nobody"}),
+            ("list_attached_role_policies", "ListAttachedRolePolicies", {"RoleName": "nobody"}),
+        )
+    ),
+    op("cloudformation", "describe_stacks", ("cloudformation:DescribeStacks", STACK),
+       StackName="earth-Guard"),
+    op("cloudformation", "describe_stacks", ("cloudformation:DescribeStacks", "*")),
+    op("cloudformation", "create_change_set", ("cloudformation:CreateChangeSet", STACK),
+       ("iam:PassRole", ROLE), StackName="earth-Guard", ChangeSetName="c", RoleARN=ROLE,
+       TemplateBody="{}"),
+    op("cloudformation", "delete_stack", ("cloudformation:DeleteStack", STACK),
+       ("iam:PassRole", ROLE), StackName="earth-Guard", RoleARN=ROLE),
+    op("cloudformation", "list_stacks", ("cloudformation:ListStacks", "*")),
+    op("cloudtrail", "lookup_events", ("cloudtrail:LookupEvents", "*")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("service", "call", "needs"), OPERATIONS)
+def test_an_operation_needs_exactly_its_permissions(
+    cloud: Any, service: str, call: Callable[[Any], Any], needs: list[tuple[str, str]]
+) -> None:
+    cloud.behind.stub = False
+    full = cloud.role(*(allow(action, on) for action, on in needs))
+    poorer = [
+        (one, cloud.role(*(allow(a, r) for a, r in needs if (a, r) != one), allow("sqs:*")))
+        for one in needs
+    ]
+    # From here on a recorder stands behind: what reaches it was let through.
+    cloud.behind.stub = True
+    for (action, on), keys in poorer:
+        cloud.behind.passed.clear()
+        with pytest.raises(ClientError) as caught:
+            call(cloud.client(service, keys))
+        error = caught.value.response
+        assert error["Error"]["Code"] in ("AccessDenied", "AccessDeniedException")
+        said = error["Error"].get("Message") or error.get("message")
+        on_resource = "" if on == "*" else f" on resource: {on}"
+        assert f"is not authorized to perform: {action}{on_resource} because no identity" in said
+        assert cloud.behind.passed == []
+    cloud.behind.passed.clear()
+    # The recorder's {} is no answer of a query service, which is the client's problem alone.
+    with contextlib.suppress(ClientError, ResponseParserError):
+        call(cloud.client(service, full))
+    assert len(cloud.behind.passed) == 1
+
+
+def test_every_mapped_operation_is_tried_here_or_in_the_tests_of_its_service() -> None:
+    from botocore import xform_name
+
+    tried = {tuple(str(case.id).split(" ")) for case in OPERATIONS}
+    elsewhere = {"s3", "sts", "kms"}
+    mapped = {
+        (service, xform_name(operation))
+        for service, operations in requests.mapped().items()
+        for operation in operations
+        if service not in elsewhere
+    }
+    cloudformation = {one for one in mapped if one[0] == "cloudformation"}
+    assert mapped - tried - cloudformation == set()
+
+
+# --- SageMaker's conditions -----------------------------------------------------------------------
+def keys_of(cloud: Any, *statements: dict[str, Any]) -> dict[str, str]:
+    cloud.behind.stub = False
+    made = cloud.role(*statements)
+    cloud.behind.stub = True
+    return made
+
+
+LISTED = {
+    "ForAllValues:StringEquals": {"sagemaker:InstanceTypes": ["ml.m5.large", "system"]},
+    "NumericLessThanEquals": {"sagemaker:MaxRuntimeInSeconds": "14400"},
+    "Null": {"sagemaker:InstanceTypes": "false", "sagemaker:KeepAlivePeriod": "true"},
+}
+
+
+def resources(**changed: Any) -> dict[str, Any]:
+    return {"ResourceConfig": {**TRAINING["ResourceConfig"], **changed}}
+
+
+@pytest.mark.parametrize(
+    ("changed", "passes"),
+    [
+        ({}, True),
+        ({"StoppingCondition": {"MaxRuntimeInSeconds": 14400}}, True),
+        ({"StoppingCondition": {"MaxRuntimeInSeconds": 14401}}, False),
+        ({"StoppingCondition": {}}, False),
+        (resources(InstanceType="ml.p5.48xlarge"), False),
+        (resources(KeepAlivePeriodInSeconds=60), False),
+        (
+            {
+                "ResourceConfig": {
+                    "VolumeSizeInGB": 1,
+                    "InstanceGroups": [
+                        {
+                            "InstanceType": "ml.m5.large",
+                            "InstanceCount": 1,
+                            "InstanceGroupName": "a",
+                        }
+                    ],
+                }
+            },
+            True,
+        ),
+        (
+            resources(
+                InstanceGroups=[
+                    {"InstanceType": "ml.p5.48xlarge", "InstanceCount": 1, "InstanceGroupName": "a"}
+                ]
+            ),
+            False,
+        ),
+        ({"ResourceConfig": {"VolumeSizeInGB": 1}}, False),
+        ({"RoleArn": ROLE + "-2"}, False),
+        ({"TrainingJobName": "earth--eagle--eve--0a1b2c3d"}, False),
+    ],
+)
+def test_a_job_is_held_to_types_and_runtime(
+    cloud: Any, refused: Any, changed: dict[str, Any], passes: bool
+) -> None:
+    keys = keys_of(
+        cloud,
+        allow(
+            "sagemaker:CreateTrainingJob",
+            arn("sagemaker", "training-job/earth--falcon--*"),
+            **LISTED,
+        ),
+        allow(
+            "iam:PassRole", ROLE, StringEquals={"iam:PassedToService": "sagemaker.amazonaws.com"}
+        ),
+    )
+    client = cloud.client("sagemaker", keys)
+    request = {**TRAINING, **changed}
+    if passes:
+        client.create_training_job(**request)
+        assert json.loads(cloud.behind.passed[0]["body"]) == request
+    else:
+        refused(lambda: client.create_training_job(**request), "AccessDeniedException")
+        assert cloud.behind.passed == []
+
+
+def test_a_role_is_passed_to_the_named_service_alone(cloud: Any, refused: Any) -> None:
+    keys = keys_of(
+        cloud,
+        allow(["scheduler:*", "sagemaker:*"]),
+        allow(
+            "iam:PassRole", STOPPER, StringEquals={"iam:PassedToService": "scheduler.amazonaws.com"}
+        ),
+    )
+    cloud.client("scheduler", keys).create_schedule(**SCHEDULED)
+    other = {**TRAINING, "RoleArn": STOPPER}
+    message = refused(
+        lambda: cloud.client("sagemaker", keys).create_training_job(**other),
+        "AccessDeniedException",
+    )
+    assert "iam:PassRole" in message
+
+
+@pytest.mark.parametrize(
+    ("spec", "passes"),
+    [
+        ({"InstanceType": "ml.m5.large"}, True),
+        ({"InstanceType": "ml.g5.xlarge"}, False),
+        (None, False),
+        ({"LifecycleConfigArn": arn("sagemaker", "studio-lifecycle-config/x")}, False),
+    ],
+)
+def test_an_app_is_held_to_its_types(cloud: Any, refused: Any, spec: Any, passes: bool) -> None:
+    only = {k: v for k, v in LISTED.items() if k.startswith("ForAll")}
+    only["Null"] = {"sagemaker:InstanceTypes": "false"}
+    keys = keys_of(cloud, allow("sagemaker:CreateApp", APP, **only))
+    request = {**THE_APP, **({"ResourceSpec": spec} if spec else {})}
+    client = cloud.client("sagemaker", keys)
+    if passes:
+        client.create_app(**request)
+    else:
+        refused(lambda: client.create_app(**request), "AccessDeniedException")
+
+
+def test_an_app_of_a_space_has_the_spaces_owner(cloud: Any, refused: Any) -> None:
+    operations = pytest.importorskip("infra.offline.sagemaker.operations")
+    from types import SimpleNamespace
+
+    state = operations.state(sagemaker_backends[ACCOUNT][REGION])
+    state.spaces["d-abc123abc123", "earth--ana"] = SimpleNamespace(
+        owner="earth--ana", settings={"SpaceSharingSettings": {"SharingType": "Private"}}
+    )
+    own = {
+        "ArnEquals": {"sagemaker:OwnerUserProfileArn": PROFILE},
+        "StringEquals": {"sagemaker:SpaceSharingType": "Private"},
+    }
+    keys = keys_of(cloud, allow("sagemaker:DeleteApp", "*", **own))
+    cloud.client("sagemaker", keys).delete_app(**THE_APP)
+    other = {**THE_APP, "SpaceName": "earth--ben"}
+    refused(lambda: cloud.client("sagemaker", keys).delete_app(**other), "AccessDeniedException")
+
+
+def test_tags_come_with_the_creation_alone(cloud: Any, refused: Any) -> None:
+    keys = keys_of(
+        cloud,
+        allow(["sagemaker:CreateTrainingJob", "iam:PassRole"]),
+        allow(
+            "sagemaker:AddTags",
+            "*",
+            **{
+                "StringEquals": {"sagemaker:TaggingAction": "CreateTrainingJob"},
+                "ForAllValues:StringLike": {"aws:TagKeys": "academy:*"},
+            },
+        ),
+    )
+    client = cloud.client("sagemaker", keys)
+    client.create_training_job(**TRAINING, Tags=TAGS)
+    refused(
+        lambda: client.create_training_job(**TRAINING, Tags=[{"Key": "owner", "Value": "x"}]),
+        "AccessDeniedException",
+    )
+    refused(lambda: client.add_tags(ResourceArn=JOB, Tags=TAGS), "AccessDeniedException")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda c: c.create_processing_job(
+            ProcessingJobName="x",
+            RoleArn=ROLE,
+            AppSpecification={"ImageUri": "x"},
+            ProcessingResources={
+                "ClusterConfig": {
+                    "InstanceCount": 1,
+                    "InstanceType": "ml.m5.large",
+                    "VolumeSizeInGB": 1,
+                }
+            },
+        ),
+        lambda c: c.create_domain(
+            DomainName="x", AuthMode="IAM", DefaultUserSettings={"ExecutionRole": ROLE}
+        ),
+        lambda c: c.create_space(DomainId="d-abc123abc123", SpaceName="s"),
+        lambda c: c.search(Resource="TrainingJob"),
+    ],
+)
+def test_other_operations_are_refused_even_to_who_may_all(
+    cloud: Any, refused: Any, call: Callable[[Any], Any]
+) -> None:
+    client = cloud.client("sagemaker", keys_of(cloud, allow("*")))
+    assert "not modelled" in refused(lambda: call(client), "AccessDeniedException", 400)
+    assert cloud.behind.passed == []
+
+
+# --- Lambda's aliases -----------------------------------------------------------------------------
+BROKER = arn("lambda", "function:earth-broker")
+
+
+@pytest.mark.parametrize(
+    ("request_", "code"),
+    [
+        ({"FunctionName": "earth-broker", "Qualifier": "ana"}, None),
+        ({"FunctionName": "earth-broker:ana"}, None),
+        ({"FunctionName": f"{BROKER}:ana"}, None),
+        ({"FunctionName": BROKER, "Qualifier": "ana"}, None),
+        ({"FunctionName": f"{ACCOUNT}:function:earth-broker:ana"}, None),
+        ({"FunctionName": f"{BROKER}:ana", "Qualifier": "ana"}, None),
+        ({"FunctionName": "earth-broker"}, "AccessDeniedException"),
+        ({"FunctionName": BROKER}, "AccessDeniedException"),
+        ({"FunctionName": "earth-broker", "Qualifier": "ben"}, "AccessDeniedException"),
+        ({"FunctionName": "earth-broker", "Qualifier": "$LATEST"}, "AccessDeniedException"),
+        ({"FunctionName": "earth-broker:1"}, "AccessDeniedException"),
+        ({"FunctionName": "earth-broker", "Qualifier": "ANA"}, "AccessDeniedException"),
+        (
+            {"FunctionName": "earth-broker:ana", "Qualifier": "ben"},
+            "InvalidParameterValueException",
+        ),
+        ({"FunctionName": f"{BROKER}:ana", "Qualifier": "ben"}, "InvalidParameterValueException"),
+        (
+            {"FunctionName": "arn:aws:lambda:eu-west-1:123456789012:function:earth-broker:ana"},
+            "ResourceNotFoundException",
+        ),
+        (
+            {"FunctionName": "arn:aws:lambda:us-east-1:111122223333:function:earth-broker:ana"},
+            "ResourceNotFoundException",
+        ),
+    ],
+)
+def test_a_learner_reaches_her_own_alias_however_it_is_named(
+    cloud: Any, refused: Any, request_: dict[str, str], code: str | None
+) -> None:
+    keys = keys_of(cloud, allow("lambda:InvokeFunction", f"{BROKER}:ana"))
+    client = cloud.client("lambda", keys)
+    # The body looks like a form that names another alias; moto would read it.
+    body = b"Qualifier=ben&FunctionName=other"
+    if code is not None:
+        refused(lambda: client.invoke(**request_, Payload=body), code)
+        assert cloud.behind.passed == []
+        return
+    client.invoke(**request_, Payload=body)
+    (passed,) = cloud.behind.passed
+    assert passed["PATH_INFO"] == "/2015-03-31/functions/earth-broker/invocations"
+    assert passed["QUERY_STRING"] == "Qualifier=ana&x-id=Invoke"
+    assert passed["body"] == body
+
+
+def test_an_unqualified_call_cannot_be_qualified_by_its_body(cloud: Any) -> None:
+    keys = keys_of(cloud, allow("lambda:InvokeFunction", BROKER))
+    cloud.client("lambda", keys).invoke(FunctionName="earth-broker", Payload=b"Qualifier=ana")
+    (passed,) = cloud.behind.passed
+    assert passed["QUERY_STRING"] == "x-id=Invoke"
+    assert passed["CONTENT_TYPE"] == "application/json"
+
+
+# --- DynamoDB and its key -------------------------------------------------------------------------
+def ledger(cloud: Any, **extra: Any) -> None:
+    cloud.client("dynamodb").create_table(
+        TableName="earth-ledger",
+        KeySchema=[
+            {"AttributeName": "pk", "KeyType": "HASH"},
+            {"AttributeName": "sk", "KeyType": "RANGE"},
+        ],
+        AttributeDefinitions=[
+            {"AttributeName": "pk", "AttributeType": "S"},
+            {"AttributeName": "sk", "AttributeType": "S"},
+        ],
+        BillingMode="PAY_PER_REQUEST",
+        **extra,
+    )
+
+
+def test_items_are_held_to_their_leading_key(cloud: Any, refused: Any) -> None:
+    ledger(cloud)
+    own = {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": "learner#ana"},
+           "Null": {"dynamodb:LeadingKeys": "false"}}  # fmt: skip
+    client = cloud.client("dynamodb", cloud.role(allow("dynamodb:*", TABLE, **own)))
+    other = {"pk": {"S": "learner#ben"}, "sk": {"S": "account"}}
+    client.put_item(TableName="earth-ledger", Item=KEY)
+    refused(lambda: client.put_item(TableName="earth-ledger", Item=other), "AccessDeniedException")
+    refused(
+        lambda: client.batch_get_item(RequestItems={"earth-ledger": {"Keys": [KEY, other]}}),
+        "AccessDeniedException",
+    )
+    refused(lambda: client.scan(TableName="earth-ledger"), "AccessDeniedException")
+    query = {
+        "TableName": "earth-ledger",
+        "KeyConditionExpression": "#p = :p",
+        "ExpressionAttributeNames": {"#p": "pk"},
+    }
+    found = client.query(**query, ExpressionAttributeValues={":p": KEY["pk"]})
+    assert found["Count"] == 1
+    refused(
+        lambda: client.query(**query, ExpressionAttributeValues={":p": other["pk"]}),
+        "AccessDeniedException",
+    )
+
+
+def test_a_transaction_is_refused_whole(cloud: Any, refused: Any) -> None:
+    ledger(cloud)
+    client = cloud.client("dynamodb", cloud.role(allow("dynamodb:PutItem", TABLE)))
+    put = {"Put": {"TableName": "earth-ledger", "Item": KEY}}
+    client.transact_write_items(TransactItems=[put])
+    refused(
+        lambda: client.transact_write_items(
+            TransactItems=[
+                {"Put": {"TableName": "earth-ledger", "Item": {**KEY, "sk": {"S": "2"}}}},
+                {"Delete": {"TableName": "earth-ledger", "Key": KEY}},
+            ]
+        ),
+        "AccessDeniedException",
+    )
+    assert cloud.client("dynamodb").scan(TableName="earth-ledger")["Count"] == 1
+
+
+def test_a_table_under_a_customer_key_needs_the_key(cloud: Any, refused: Any) -> None:
+    key = cloud.client("kms").create_key()["KeyMetadata"]
+    ledger(
+        cloud,
+        SSESpecification={"Enabled": True, "SSEType": "KMS", "KMSMasterKeyId": key["Arn"]},
+    )
+    poor = cloud.client("dynamodb", cloud.role(allow("dynamodb:*")))
+    assert "kms:Decrypt" in refused(
+        lambda: poor.put_item(TableName="earth-ledger", Item=KEY), "AccessDeniedException"
+    )
+    via = {"StringEquals": {"kms:ViaService": "dynamodb.us-east-1.amazonaws.com"}}
+    keys = cloud.role(allow("dynamodb:*"), allow("kms:Decrypt", key["Arn"], **via))
+    cloud.client("dynamodb", keys).put_item(TableName="earth-ledger", Item=KEY)
+
+
+# --- KMS ------------------------------------------------------------------------------------------
+def test_a_key_is_found_by_each_of_its_names(cloud: Any, refused: Any) -> None:
+    admin = cloud.client("kms")
+    key = admin.create_key()["KeyMetadata"]
+    other = admin.create_key()["KeyMetadata"]
+    admin.create_alias(AliasName="alias/mine", TargetKeyId=key["KeyId"])
+    kms = cloud.client("kms", cloud.role(allow(["kms:Encrypt", "kms:DescribeKey"], key["Arn"])))
+    for name in (key["KeyId"], key["Arn"], "alias/mine", arn("kms", "alias/mine")):
+        kms.encrypt(KeyId=name, Plaintext=b"x")
+        kms.describe_key(KeyId=name)
+    blob = kms.encrypt(KeyId="alias/mine", Plaintext=b"x")["CiphertextBlob"]
+    refused(lambda: kms.encrypt(KeyId=other["KeyId"], Plaintext=b"x"), "AccessDeniedException")
+    refused(lambda: kms.decrypt(KeyId=key["KeyId"], CiphertextBlob=blob), "AccessDeniedException")
+    refused(lambda: kms.generate_data_key(KeyId=key["KeyId"], KeySpec="AES_256"),
+            "AccessDeniedException")  # fmt: skip
+    refused(lambda: kms.put_key_policy(KeyId=key["KeyId"], PolicyName="default", Policy="{}"),
+            "AccessDeniedException")  # fmt: skip
+
+
+def test_secret_parameters_are_refused(cloud: Any, refused: Any) -> None:
+    cloud.client("ssm").put_parameter(Name="/secret", Value="x", Type="SecureString")
+    ssm = cloud.client("ssm", cloud.role(allow("*")))
+    message = refused(
+        lambda: ssm.get_parameter(Name="/secret", WithDecryption=True), "AccessDeniedException"
+    )
+    assert "SecureString" in message
