@@ -1,0 +1,1 @@
+"""What the admin publishes for learners: sealed data, the library's wheel, project templates."""

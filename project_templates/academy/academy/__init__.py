@@ -1,0 +1,201 @@
+"""The Deep Learning Academy, for learners: ``import academy`` is the only thing to know.
+
+>>> import academy
+>>> academy.connect()                                    # doctest: +SKIP
+Hello ana!
+>>> data = academy.dataset("climate-series")             # doctest: +SKIP
+>>> job = academy.train("train.py", hours=0.5)           # doctest: +SKIP
+>>> academy.submit("climate-series", "forecast.csv")     # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from academy.errors import (
+    AcademyError,
+    CloudError,
+    DatasetError,
+    JobFailed,
+    NotInAWorkspace,
+    Refused,
+    SourceError,
+    SubmissionError,
+)
+
+if TYPE_CHECKING:
+    # At run time only when used: a training container needs none of it to start a script.
+    from academy.board import Budget, Leaderboard
+    from academy.connection import Connection
+    from academy.datasets import Dataset
+    from academy.jobs import Job
+    from academy.submissions import Receipt
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AcademyError",
+    "CloudError",
+    "DatasetError",
+    "JobFailed",
+    "NotInAWorkspace",
+    "Refused",
+    "SourceError",
+    "SubmissionError",
+    "attach",
+    "budget",
+    "connect",
+    "dataset",
+    "leaderboard",
+    "stay",
+    "submit",
+    "train",
+]
+
+
+def connect() -> Connection:
+    """Your connection to the academy: who you are, your team, your budget.
+
+    It is made once; the functions below use it.
+
+    Raises
+    ------
+    NotInAWorkspace
+        This is not a space of the academy, and ACADEMY_WORKSPACE names none.
+    """
+    from academy import connection
+
+    return connection.connect()
+
+
+def dataset(project: str | None = None) -> Dataset:
+    """A project's data on this machine; downloaded once, then only what changed.
+
+    Parameters
+    ----------
+    project
+        Such as ``climate-series``. May be left out if the cohort has one project.
+
+    Returns
+    -------
+    Dataset
+        With ``.folder``, ``.history``, ``.task``, ``.sample_submission``, ``.practice``.
+
+    Raises
+    ------
+    DatasetError
+        There is no such project, or nothing is published for it.
+    """
+    return connect().dataset(project)
+
+
+def train(
+    script: str | Path,
+    *,
+    project: str | None = None,
+    instance: str | None = None,
+    hours: float = 1,
+    hyperparameters: Mapping[str, Any] | None = None,
+    source: str | Path | None = None,
+    where: str = "cloud",
+    wait: bool = True,
+) -> Job:
+    """Runs a training script, on a machine of its own or here.
+
+    The script finds its data in the folder SM_CHANNEL_DATA, gets hyperparameters as
+    ``--name=value``, and saves its model to SM_MODEL_DIR and all else to SM_OUTPUT_DATA_DIR;
+    these are environment variables. A ``metrics.json`` there becomes ``job.metrics``.
+
+    Parameters
+    ----------
+    script
+        Path of the script.
+    project
+        Whose data it gets. May be left out if the cohort has one project.
+    instance
+        Machine type, such as ``ml.m5.large``; the cohort's first by default. Not used here.
+    hours
+        The longest it may run. Your budget reserves what that costs, and gets back the rest.
+    hyperparameters
+        Numbers, texts, True or False by name.
+    source
+        The folder that is sent along; the script's own folder by default. If given, `script` is
+        relative to it.
+    where
+        ``cloud`` for a training job; ``here`` to run the same on this machine, at no extra cost.
+    wait
+        Whether to follow it to its end.
+
+    Raises
+    ------
+    Refused
+        The budget, the dates or the cohort's limits do not allow it.
+    SourceError
+        The script or its folder cannot be sent.
+    JobFailed
+        The script failed; only with `wait`.
+    """
+    return connect().train(
+        script,
+        project=project,
+        instance=instance,
+        hours=hours,
+        hyperparameters=hyperparameters,
+        source=source,
+        where=where,
+        wait=wait,
+    )
+
+
+def attach(job: str) -> Job:
+    """A training job of your team by its name, to follow it, stop it or take its model."""
+    return connect().attach(job)
+
+
+def submit(
+    project: str,
+    predictions: Any,
+    note: str = "",
+    *,
+    job: Job | str | None = None,
+    wait_seconds: float = 120,
+) -> Receipt:
+    """Sends a forecast to be scored on months that nobody has.
+
+    Parameters
+    ----------
+    project
+        Such as ``climate-series``.
+    predictions
+        The path of a CSV file with the columns series, step, value; or a dictionary series ->
+        values over the horizon; or a table or list of such rows.
+    note
+        For the board: what this is, up to 200 characters.
+    job
+        The job that made it, if one did.
+    wait_seconds
+        How long to wait for the scorer.
+
+    Raises
+    ------
+    SubmissionError
+        The forecast is not complete or not finite; nothing was sent.
+    """
+    return connect().submit(project, predictions, note, job=job, wait_seconds=wait_seconds)
+
+
+def leaderboard(project: str | None = None) -> Leaderboard:
+    """The project's board: each team's best public score, between fixed lines."""
+    return connect().leaderboard(project)
+
+
+def budget() -> Budget:
+    """What you may still spend, and what is open."""
+    return connect().budget()
+
+
+def stay(hours: float) -> str:
+    """Keeps your space open for this many hours from now; gives the time it will close, UTC."""
+    return connect().stay(hours)

@@ -1,0 +1,207 @@
+"""A learner's connection to the academy: everything `academy` offers, for one workspace."""
+
+from __future__ import annotations
+
+import datetime as dt
+import html
+import json
+import os
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from academy import datasets, jobs, submissions
+from academy.board import Budget, Leaderboard
+from academy.cloud import Cloud, Denied, Missing
+from academy.datasets import Dataset
+from academy.errors import AcademyError, CloudError, SourceError
+from academy.jobs import CloudJob, Job
+from academy.submissions import Receipt
+from academy.workspace import Workspace, read
+
+
+class Connection:
+    """Who you are, and what you may use. `academy.connect` makes one.
+
+    Attributes
+    ----------
+    workspace : Workspace
+        Cohort, team, projects, limits.
+    """
+
+    def __init__(self, workspace: Workspace, cloud: Cloud) -> None:
+        self.workspace = workspace
+        self._cloud = cloud
+
+    @classmethod
+    def open(
+        cls,
+        *,
+        environ: Mapping[str, str] | None = None,
+        clients: Callable[[str, str | None], Any] | None = None,
+    ) -> Connection:
+        """Finds the workspace of this process.
+
+        Raises
+        ------
+        NotInAWorkspace
+            There is none, or it cannot be read.
+        """
+        workspace = read(lambda name, region: Cloud(region, clients).parameter(name), environ)
+        return cls(workspace, Cloud(workspace.region, clients))
+
+    # --- data -----------------------------------------------------------------------------------
+    def dataset(self, project: str | None = None) -> Dataset:
+        """See `academy.dataset`."""
+        return datasets.fetch(self._cloud, self.workspace, jobs.project_of(self.workspace, project))
+
+    # --- jobs -----------------------------------------------------------------------------------
+    def train(
+        self,
+        script: str | Path,
+        *,
+        project: str | None = None,
+        instance: str | None = None,
+        hours: float = 1,
+        hyperparameters: Mapping[str, Any] | None = None,
+        source: str | Path | None = None,
+        where: str = "cloud",
+        wait: bool = True,
+    ) -> Job:
+        """See `academy.train`."""
+        return jobs.train(
+            self._cloud,
+            self.workspace,
+            self.dataset,
+            script,
+            project=project,
+            instance=instance,
+            hours=hours,
+            hyperparameters=hyperparameters,
+            source=source,
+            where=where,
+            wait=wait,
+        )
+
+    def attach(self, job: str) -> Job:
+        """See `academy.attach`."""
+        if not re.fullmatch(r"[A-Za-z0-9-]{1,63}", job):
+            raise SourceError(f"{job!r} is no job's name.")
+        found = CloudJob(job, self._cloud, self.workspace)
+        _ = found.status
+        return found
+
+    # --- competition ----------------------------------------------------------------------------
+    def submit(
+        self,
+        project: str,
+        predictions: Any,
+        note: str = "",
+        *,
+        job: Job | str | None = None,
+        wait_seconds: float = 120,
+    ) -> Receipt:
+        """See `academy.submit`."""
+        return submissions.send(
+            self._cloud,
+            self.workspace,
+            self.dataset(project),
+            predictions,
+            project=project,
+            note=note,
+            job=job.name if isinstance(job, Job) else (job or ""),
+            now=dt.datetime.now(dt.UTC),
+            wait_seconds=wait_seconds,
+        )
+
+    def leaderboard(self, project: str | None = None) -> Leaderboard:
+        """See `academy.leaderboard`."""
+        name = jobs.project_of(self.workspace, project)
+        key = f"{self.workspace.prefixes['boards']}{name}.json"
+        try:
+            content = self._cloud.read(self.workspace.buckets["site"], key)
+        except (Missing, Denied):
+            # S3 calls an object that is not there denied, to those who may not list the bucket.
+            return Leaderboard(name, "no board yet", "", (), (), self.workspace.team)
+        try:
+            return Leaderboard.from_document(json.loads(content), self.workspace.team)
+        except (ValueError, TypeError, AttributeError):
+            raise CloudError(f"The board of {name} cannot be read. Ask your advisor.") from None
+
+    # --- money and space ------------------------------------------------------------------------
+    def budget(self) -> Budget:
+        """See `academy.budget`."""
+        answer = self._cloud.ask(self.workspace.broker, {"op": "budget"})
+        try:
+            return Budget.from_document(answer)
+        except (KeyError, TypeError, ValueError):
+            raise CloudError("The broker's figures cannot be read. Ask your advisor.") from None
+
+    def stay(self, hours: float) -> str:
+        """See `academy.stay`."""
+        answer = self._cloud.ask(self.workspace.broker, {"op": "stay", "hours": hours})
+        ends_at = str(answer["ends_at"])
+        print(f"Your space stays open until {ends_at[:16].replace('T', ' ')} UTC.")
+        return ends_at
+
+    # --- shown ----------------------------------------------------------------------------------
+    def _facts(self) -> list[tuple[str, str]]:
+        where = self.workspace
+        facts = [
+            ("learner", where.learner),
+            (
+                "team",
+                where.team + (f" (with {', '.join(where.teammates)})" if where.teammates else ""),
+            ),
+            ("cohort", where.cohort),
+            ("projects", ", ".join(where.projects)),
+            ("jobs", f"{', '.join(where.training_instances)}; up to {where.max_hours:g} h"),
+        ]
+        if where.submissions_per_day:
+            closes = f"; closes {where.closes}" if where.closes else ""
+            facts.append(("submissions", f"{where.submissions_per_day} a day{closes}"))
+        return facts
+
+    def __repr__(self) -> str:
+        lines = [f"Hello {self.workspace.learner}!"]
+        lines += [f"  {name:<12} {value}" for name, value in self._facts()]
+        try:
+            lines.append("  " + "budget".ljust(13) + repr(self.budget()).replace("\n", "\n  "))
+        except AcademyError as problem:
+            lines.append(f"  budget       {problem}")
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        try:
+            money = self.budget()._repr_html_()
+        except AcademyError as problem:
+            money = html.escape(str(problem))
+        rows = "".join(
+            f"<tr><td style='text-align:left;opacity:.65'>{html.escape(name)}</td>"
+            f"<td style='text-align:left'>{html.escape(value)}</td></tr>"
+            for name, value in self._facts()
+        )
+        return (
+            f"<div><b>Hello {html.escape(self.workspace.learner)}!</b></div>"
+            f"<table>{rows}</table>{money}"
+        )
+
+
+_default: tuple[tuple[str | None, ...], Connection] | None = None
+
+
+def connect() -> Connection:
+    """See `academy.connect`."""
+    global _default
+    # A changed environment, such as another workspace in tests, is another connection.
+    where = tuple(
+        os.environ.get(name)
+        for name in ("ACADEMY_WORKSPACE", "ACADEMY_RESOURCE_METADATA", "AWS_ENDPOINT_URL")
+    )
+    if _default is None or _default[0] != where:
+        _default = (where, Connection.open())
+    return _default[1]
+
+
+__all__ = ["Connection", "connect"]

@@ -1,0 +1,131 @@
+"""What goes to `software/` and `templates/`: a wheel that installs, notebooks that open."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import academy
+import nbformat
+import pytest
+
+from infra.publishing import templates, wheel
+
+
+@pytest.fixture(scope="module")
+def built():
+    return wheel.build()
+
+
+def test_the_wheel_holds_the_library_and_nothing_else(built):
+    assert built.key == f"software/academy-{academy.__version__}-py3-none-any.whl"
+    names = zipfile.ZipFile(io.BytesIO(built.content)).namelist()
+    assert "academy/job.py" in names
+    assert "academy/py.typed" in names
+    assert {name.split("/")[0].split("-")[0] for name in names} == {"academy"}
+    sources = {
+        file.relative_to(wheel.LIBRARY).as_posix()
+        for file in (wheel.LIBRARY / "academy").rglob("*.py")
+    }
+    assert sources <= set(names)
+
+
+def test_the_same_source_gives_the_same_wheel(built, monkeypatch):
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:1/nowhere")
+    before = os.umask(0o077)
+    try:
+        assert wheel.build() == built
+    finally:
+        os.umask(before)
+
+
+def test_building_leaves_nothing_in_the_source(built):
+    assert sorted(path.name for path in wheel.LIBRARY.iterdir() if path.name[0] != ".") == [
+        *("README.md", "academy", "pyproject.toml")
+    ]
+
+
+def test_a_library_that_is_not_complete_is_named(tmp_path):
+    with pytest.raises(wheel.BuildError, match=r"pyproject\.toml is missing"):
+        wheel.build(tmp_path)
+
+
+def test_the_wheel_installs_as_a_container_installs_it_and_runs(built, tmp_path):
+    """In an environment of its own, without an index, without the repository on its path."""
+    (tmp_path / built.name).write_bytes(built.content)
+    site = tmp_path / "site"
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "pip", "install", "--no-index", "--no-deps", "--quiet"),
+            *("--disable-pip-version-check", "--target", str(site), str(tmp_path / built.name)),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    code = f"""
+import sys
+sys.path.insert(0, {str(site)!r})
+import academy.job
+print(academy.job.__file__)
+"""
+    run = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", code],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert run.stdout.strip() == str(site / "academy" / "job.py")
+
+
+def test_the_library_imports_nothing_of_the_infrastructure():
+    for file in (wheel.LIBRARY / "academy").rglob("*.py"):
+        for line in file.read_text().splitlines():
+            assert not line.strip().startswith(("import infra", "from infra")), file
+
+
+def test_a_projects_template_is_notebook_script_and_readme():
+    found = templates.files("climate-series")
+    assert set(found) == {
+        f"templates/climate-series/{name}"
+        for name in ("climate_series.ipynb", "train.py", "README.md")
+    }
+    assert templates.files("climate-series") == found
+    notebook = nbformat.reads(found["templates/climate-series/climate_series.ipynb"].decode(), 4)
+    nbformat.validate(notebook)
+    assert notebook.metadata.kernelspec.name == "python3"
+    assert not any(cell.get("outputs") for cell in notebook.cells)
+    assert len({cell.id for cell in notebook.cells}) == len(notebook.cells)
+
+
+def test_caches_are_no_part_of_a_template(tmp_path):
+    folder = tmp_path / "a_project"
+    for name in ("a_project.py", "__pycache__/x.pyc", ".ipynb_checkpoints/x", "parts/deep.csv"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("# %%\n1\n")
+    assert set(templates.files("a-project", Path(tmp_path))) == {
+        "templates/a-project/a_project.ipynb",
+        "templates/a-project/parts/deep.csv",
+    }
+
+
+def test_a_project_without_a_template_is_named(tmp_path):
+    with pytest.raises(templates.TemplateError, match=r"'land-cover' has no notebook"):
+        templates.files("land-cover", tmp_path)
+
+
+def test_the_training_script_says_what_it_takes():
+    script = templates.TEMPLATES / "climate_series" / "train.py"
+    run = subprocess.run(
+        [sys.executable, str(script), "--help"],
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(wheel.LIBRARY)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for option in ("--epochs", "--networks", "--seed"):
+        assert option in run.stdout
