@@ -157,6 +157,16 @@ class Names:
     def role_arn(self, kind: str, name: str, *, account: str) -> str:
         return f"arn:aws:iam::{account}:role{self.role_path(kind)}{self.role(kind, name)}"
 
+    # --- parameters: how stacks and services find what AWS generates -----------------------------
+    @property
+    def settings_parameter(self) -> str:
+        """The SSM parameter with the settings that the services read."""
+        return f"/academy/{self.cohort}/settings"
+
+    def network_parameter(self, part: str) -> str:
+        """The SSM parameter with generated ids of the network; `part`: vpc or subnets."""
+        return f"/academy/{self.cohort}/network/{part}"
+
     # --- learners -----------------------------------------------------------------------------
     def workspace(self, learner: str) -> str:
         """One name for a learner's domain, user profile and space."""
@@ -209,6 +219,9 @@ class Names:
         yield "key alias", self.key_alias("vault")
         yield "lifecycle config", self.lifecycle_config("0" * 64)
         yield "schedule group", self.schedule_group
+        yield "parameter", self.settings_parameter
+        for part in ("vpc", "subnets"):
+            yield "parameter", self.network_parameter(part)
         for service in ("broker", "settler", "sweep", "scorer"):
             yield "function", self.function(service)
             yield "rule", self.rule(service)

@@ -1,0 +1,1 @@
+"""The competition: checks, scores and ranks what teams submit."""

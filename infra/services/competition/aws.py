@@ -1,0 +1,90 @@
+"""The scorer's files in S3 and its settings in Systems Manager: the only file of the competition
+that speaks to them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from infra.services.competition.problems import Misconfigured
+from infra.services.competition.scoring import Answers
+from infra.services.competition.submission import MAX_BYTES, Upload
+
+_CONFIG = Config(
+    connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 4}
+)
+
+
+class AwsFiles:
+    """Submissions, receipts, answers and pages."""
+
+    def __init__(self, *, work: str, vault: str, site: str) -> None:
+        self._s3 = boto3.client("s3", config=_CONFIG)
+        self._parameters = boto3.client("ssm", config=_CONFIG)
+        self._work, self._vault, self._site = work, vault, site
+
+    def parameter(self, name: str) -> str:
+        try:
+            return str(self._parameters.get_parameter(Name=name)["Parameter"]["Value"])
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ParameterNotFound":
+                raise Misconfigured(f"there is no parameter {name}; deploy the Guard stack") from (
+                    error
+                )
+            raise
+
+    def upload(self, key: str, version: str | None, received: dt.datetime) -> Upload | None:
+        """The submission as it was uploaded, not what replaced it since; None if it is gone.
+
+        Of a file that is too large no more than shows it is read.
+        """
+        which = {"VersionId": version} if version and version != "null" else {}
+        try:
+            found = self._s3.get_object(Bucket=self._work, Key=key, **which)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in ("NoSuchKey", "NoSuchVersion", "404"):
+                return None
+            raise
+        with found["Body"] as body:
+            content: bytes = body.read(MAX_BYTES + 1)
+        return Upload(key, content, received, found.get("Metadata", {}))
+
+    def answers(self, project: str) -> Answers:
+        prefix = f"answers/{project}"
+        return Answers.read(
+            self._text(f"{prefix}/answers.csv"), self._text(f"{prefix}/scales.json")
+        )
+
+    def _text(self, key: str) -> str:
+        try:
+            found = self._s3.get_object(Bucket=self._vault, Key=key)
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "NoSuchKey":
+                raise Misconfigured(f"vault has no {key}; run: cohort publish") from error
+            raise
+        with found["Body"] as body:
+            return str(body.read().decode("utf-8"))
+
+    def put_receipt(self, key: str, receipt: dict[str, Any]) -> None:
+        self._s3.put_object(
+            Bucket=self._work,
+            Key=key,
+            Body=json.dumps(receipt, indent=1).encode(),
+            ContentType="application/json",
+        )
+
+    def put_page(self, key: str, text: str) -> None:
+        kind = "application/json" if key.endswith(".json") else "text/html; charset=utf-8"
+        self._s3.put_object(
+            Bucket=self._site,
+            Key=key,
+            Body=text.encode(),
+            ContentType=kind,
+            # A board changes at any minute; nobody should look at yesterday's.
+            CacheControl="no-cache",
+        )

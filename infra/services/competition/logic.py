@@ -1,0 +1,146 @@
+"""Scores one upload: checks it, scores it, keeps it, says so on a receipt, renews the board.
+
+Everything may happen twice: EventBridge delivers at least once, and a run that broke off is
+repeated. The entry is written once, by one transaction; receipt and pages follow from what the
+table holds, and are simply written again.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import logging
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from infra.services.competition import board
+from infra.services.competition.problems import Fault
+from infra.services.competition.scoring import Answers, score
+from infra.services.competition.settings import CompetitionSettings
+from infra.services.competition.store import BoardTable, DayFull, Duplicate, Entry
+from infra.services.competition.submission import Sender, Upload, forecasts
+
+log = logging.getLogger(__name__)
+
+PUBLISH_ROUNDS = 10
+
+
+class Files(Protocol):
+    """What the scorer reads and writes besides its table."""
+
+    def answers(self, project: str) -> Answers: ...
+
+    def put_receipt(self, key: str, receipt: dict[str, Any]) -> None: ...
+
+    def put_page(self, key: str, text: str) -> None: ...
+
+
+def score_upload(
+    upload: Upload,
+    sender: Sender,
+    settings: CompetitionSettings,
+    files: Files,
+    table: BoardTable,
+    now: Callable[[], dt.datetime],
+) -> dict[str, Any]:
+    """The receipt of `upload`, which is also written; a scored one is on the board.
+
+    A fault of form costs none of the day's submissions.
+    """
+    try:
+        entry, message = _scored(upload, sender, settings, files, table)
+    except Fault as fault:
+        receipt = _receipt(upload, "refused", str(fault), None, counted=False)
+        files.put_receipt(sender.receipt, receipt)
+        return receipt
+    counted = entry.key == upload.key
+    publish(sender.project, settings, files, table, now)
+    receipt = _receipt(upload, "scored", message, entry.public_score, counted=counted)
+    # Last: who waits for the receipt finds the board renewed.
+    files.put_receipt(sender.receipt, receipt)
+    return receipt
+
+
+def _scored(
+    upload: Upload,
+    sender: Sender,
+    settings: CompetitionSettings,
+    files: Files,
+    table: BoardTable,
+) -> tuple[Entry, str]:
+    if sender.project not in settings.projects:
+        raise Fault(f"There is no competition {sender.project} in {settings.cohort}.")
+    if upload.received < settings.opens_at:
+        raise Fault(f"The competition opens on {settings.starts} (UTC).")
+    if upload.received >= settings.closes_at:
+        raise Fault(f"The competition closed on {settings.closes} (UTC).")
+    answers = files.answers(sender.project)
+    found = forecasts(upload.content, answers)
+    entry = Entry(
+        project=sender.project,
+        team=sender.team,
+        digest=upload.digest,
+        key=upload.key,
+        received=upload.received,
+        public_score=score(found, answers, "public"),
+        private_score=score(found, answers, "private"),
+        note=upload.note,
+        learner=upload.learner,
+        job=upload.job,
+    )
+    try:
+        known = table.find(entry.project, entry.team, entry.digest)
+        if known is None:
+            table.record(entry, settings.submissions_per_day)
+            known = entry
+    except Duplicate:
+        known = table.find(entry.project, entry.team, entry.digest) or entry
+    except DayFull:
+        day = upload.received.astimezone(dt.UTC).date()
+        raise Fault(
+            f"Your team has used its {settings.submissions_per_day} submissions of {day} (UTC). "
+            "The next day begins at 00:00 UTC."
+        ) from None
+    shown = f"{known.public_score:.{board.DIGITS}f}"
+    if known.key != upload.key:
+        return known, (
+            f"The same forecasts as your team's submission of {known.received:%Y-%m-%d %H:%M} UTC, "
+            f"which scored {shown}. Not counted again."
+        )
+    return known, f"Scored {shown} on the public part (1 is the seasonal naive; lower is better)."
+
+
+def _receipt(
+    upload: Upload, status: str, message: str, public_score: float | None, *, counted: bool
+) -> dict[str, Any]:
+    return {
+        "submission": upload.key,
+        "status": status,
+        "message": message,
+        "public_score": None if public_score is None else round(public_score, board.DIGITS),
+        "received": upload.received.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "counted": counted,
+    }
+
+
+def publish(
+    project: str,
+    settings: CompetitionSettings,
+    files: Files,
+    table: BoardTable,
+    now: Callable[[], dt.datetime],
+) -> dict[str, Any]:
+    """Write the project's board and pages from the table.
+
+    Two scorers may write at once, and the one with the older reading last. So each looks again
+    after it wrote: whoever wrote last has seen every entry, or writes once more.
+    """
+    for _ in range(PUBLISH_ROUNDS):
+        generation = table.generation(project)
+        found = board.document(project, table.lines(project), now())
+        files.put_page(f"boards/{project}.json", json.dumps(found, indent=1))
+        files.put_page(f"{project}.html", board.page(found, settings.cohort))
+        files.put_page("index.html", board.index(settings.projects, settings.cohort))
+        if table.generation(project) == generation:
+            return found
+    raise RuntimeError(f"the board of {project} changes faster than it can be written")

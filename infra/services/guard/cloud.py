@@ -1,0 +1,111 @@
+"""What the guard needs of AWS, in its own words: the port that `aws.py` fills.
+
+A call that starts something can end in three ways, and the difference is money: it was accepted, it
+was turned down for certain (`TurnedDown`, `InUse`), or nobody can tell (`Unclear`), for instance
+because the answer was lost. What may have started is never released without looking.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+class CloudError(Exception):
+    """A call to AWS that did not do what was asked."""
+
+
+class TurnedDown(CloudError):
+    """AWS refused for certain; nothing was started."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+
+
+class InUse(TurnedDown):
+    """Something of that name is there already; this call started nothing."""
+
+
+class Unclear(CloudError):
+    """Nobody can tell whether the call took effect."""
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """What the guard takes from a learner's workspace parameter, which only the admin writes."""
+
+    learner: str
+    team: str
+    account: str
+    domain: str
+    profile: str
+    space: str
+    training_role: str
+    lifecycle_config: str
+
+
+@dataclass(frozen=True)
+class App:
+    """The JupyterLab app of a space, as DescribeApp gives it."""
+
+    status: str
+    created_at: dt.datetime
+    instance: str = ""
+    failure: str = ""
+
+    @property
+    def gone(self) -> bool:
+        return self.status == "Deleted"
+
+
+TERMINAL = ("Completed", "Failed", "Stopped")
+
+
+@dataclass(frozen=True)
+class Job:
+    """A training job, as DescribeTrainingJob gives it. `code` is the URI of its code channel."""
+
+    name: str
+    status: str
+    secondary_status: str
+    code: str
+    created_at: dt.datetime
+    started_at: dt.datetime | None = None
+    ended_at: dt.datetime | None = None
+    billable_seconds: int | None = None
+    failure: str = ""
+
+    @property
+    def ended(self) -> bool:
+        return self.status in TERMINAL
+
+
+class Cloud(Protocol):
+    """The calls. Each may raise `CloudError`; those that look return None for what is not there."""
+
+    def workspace(self, parameter: str) -> dict[str, Any] | None: ...
+
+    def app(self, domain: str, space: str) -> App | None: ...
+
+    def create_app(self, workspace: Workspace, instance: str) -> None: ...
+
+    def delete_app(self, domain: str, space: str) -> None:
+        """Ask for the end of the app; nothing to do if it is gone or going."""
+
+    def presigned_url(self, workspace: Workspace) -> str: ...
+
+    def put_stop(
+        self, group: str, name: str, role: str, at: dt.datetime, domain: str, space: str
+    ) -> None:
+        """Write, or move, the one-time schedule that deletes the app at `at`."""
+
+    def delete_stop(self, group: str, name: str) -> None: ...
+
+    def job(self, name: str) -> Job | None: ...
+
+    def create_job(self, request: dict[str, Any]) -> None: ...
+
+    def stop_job(self, name: str) -> None: ...

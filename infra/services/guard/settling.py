@@ -1,0 +1,51 @@
+"""Settler and sweep: what ended is settled, whoever notices first, and exactly once."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections.abc import Callable
+
+from infra.cohort.naming import JobName
+from infra.services.guard.cloud import CloudError
+from infra.services.guard.reconcile import Guard, follow_up
+
+log = logging.getLogger(__name__)
+
+
+def settle_job(guard: Guard, name: JobName, now: dt.datetime) -> str:
+    """Bring the job's reservation up to date. Returns its status, or "unknown".
+
+    An event is only a hint to look: duplicates, late ones and those out of order change nothing.
+    """
+    held = guard.ledger.find(name.learner, name.token)
+    if held is None:
+        log.error("no reservation for job token %s of %s", name.token, name.learner)
+        return "unknown"
+    return follow_up(guard, held, now).status
+
+
+def sweep(
+    guard: Guard, *, now: Callable[[], dt.datetime], more_time: Callable[[], bool]
+) -> dict[str, int]:
+    """Follow up every open reservation while there is time.
+
+    Returns counts: settled, released, open, failed (AWS did not answer), left (no time).
+
+    Raises:
+        RuntimeError: if nothing at all could be followed up, so that the failure is seen.
+    """
+    counts = {"settled": 0, "released": 0, "open": 0, "failed": 0, "left": 0}
+    # Oldest first: what the last sweep had no time for comes before what was opened since.
+    for held in sorted(guard.ledger.all_open(), key=lambda r: r.created_at):
+        if not more_time():
+            counts["left"] += 1
+            continue
+        try:
+            counts[follow_up(guard, held, now()).status] += 1
+        except CloudError as error:
+            log.error("could not look after %s of %s: %s", held.name, held.learner, error)
+            counts["failed"] += 1
+    if counts["failed"] and not (counts["settled"] + counts["released"] + counts["open"]):
+        raise RuntimeError(f"the sweep could look after none of {counts['failed']} reservations")
+    return counts

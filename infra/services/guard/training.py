@@ -1,0 +1,96 @@
+"""Constructs the one kind of CreateTrainingJob request that the academy makes.
+
+Every member is written here; nothing of what a learner sent is passed on but values that
+`requests.py` has checked. No warm pool, no spot, no profiler or debugger with instances of their
+own, no path outside the team's.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from infra.cohort.naming import Names
+from infra.services.guard.cloud import Workspace
+from infra.services.guard.requests import Train
+from infra.services.guard.settings import Settings
+
+#: AWS's deep-learning containers for PyTorch 2.8, CUDA 12.9 on GPU (aws/deep-learning-containers).
+#: The same PyTorch as in the spaces' SageMaker Distribution image. The images issue replaces them.
+REGISTRY = "763104351884.dkr.ecr.{region}.amazonaws.com"
+CPU_IMAGE = "pytorch-training:2.8.0-cpu-py312-ubuntu22.04-sagemaker"
+GPU_IMAGE = "pytorch-training:2.8.0-gpu-py312-cu129-ubuntu22.04-sagemaker"
+
+START = (
+    "python -m pip install --no-index --no-deps --quiet "
+    "/opt/ml/input/data/software/academy-*.whl && exec python -m academy.job"
+)
+
+
+def image(region: str, instance: str) -> str:
+    """The container for an instance type: families g and p carry GPUs."""
+    family = instance.split(".")[1]
+    name = GPU_IMAGE if family[0] in "gp" else CPU_IMAGE
+    return f"{REGISTRY.format(region=region)}/{name}"
+
+
+def code_prefix(team: str, token: str) -> str:
+    """Where in `work` the learner's library put the code of the job with this token."""
+    return f"{Names.team_prefix(team)}code/{token}/"
+
+
+def code_uri(settings: Settings, team: str, token: str) -> str:
+    return f"s3://{settings.work_bucket}/{code_prefix(team, token)}"
+
+
+def training_request(
+    asked: Train, workspace: Workspace, settings: Settings, names: Names
+) -> dict[str, Any]:
+    """CreateTrainingJob's members for what was asked."""
+    team = workspace.team
+    return {
+        "TrainingJobName": names.job(team, workspace.learner, asked.token),
+        "RoleArn": workspace.training_role,
+        "AlgorithmSpecification": {
+            "TrainingImage": image(settings.region, asked.instance),
+            "TrainingInputMode": "File",
+            "ContainerEntrypoint": ["/bin/bash", "-c"],
+            "ContainerArguments": [START],
+        },
+        "HyperParameters": {**asked.hyperparameters, "academy_script": asked.script},
+        "InputDataConfig": [
+            _channel("code", code_uri(settings, team, asked.token)),
+            _channel("software", f"s3://{settings.data_bucket}/software/"),
+            _channel("data", f"s3://{settings.data_bucket}/datasets/{asked.project}/"),
+        ],
+        "OutputDataConfig": {
+            "S3OutputPath": f"s3://{settings.work_bucket}/{Names.team_prefix(team)}jobs/"
+        },
+        "ResourceConfig": {
+            "InstanceType": asked.instance,
+            "InstanceCount": asked.count,
+            "VolumeSizeInGB": asked.volume_gb,
+        },
+        "StoppingCondition": {"MaxRuntimeInSeconds": asked.seconds},
+        "EnableManagedSpotTraining": False,
+        # Without it Python holds back a job's log until a buffer is full.
+        "Environment": {"PYTHONUNBUFFERED": "1"},
+        "Tags": [
+            {"Key": "academy:cohort", "Value": settings.cohort},
+            {"Key": "academy:team", "Value": team},
+            {"Key": "academy:learner", "Value": workspace.learner},
+        ],
+    }
+
+
+def _channel(name: str, uri: str) -> dict[str, Any]:
+    return {
+        "ChannelName": name,
+        "InputMode": "File",
+        "DataSource": {
+            "S3DataSource": {
+                "S3DataType": "S3Prefix",
+                "S3Uri": uri,
+                "S3DataDistributionType": "FullyReplicated",
+            }
+        },
+    }

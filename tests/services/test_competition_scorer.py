@@ -1,0 +1,369 @@
+"""The scorer from event to receipt, over moto's S3, SSM and DynamoDB."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from infra.services.competition import handler, logic
+from infra.services.competition.board import TeamLine
+from infra.services.competition.problems import Misconfigured
+from infra.services.competition.settings import CompetitionSettings
+from infra.services.competition.store import BoardTable, DayFull, Duplicate, Entry
+from infra.services.guard.settings import Settings, settings_document
+from tests.services.test_competition_scoring import ANSWERS_CSV, RIGHT, SCALES
+
+AT = dt.datetime(2026, 12, 1, 9, 0, tzinfo=dt.UTC)
+PREFIX = "submissions/climate-series"
+
+
+@dataclass
+class World:
+    s3: Any
+    ssm: Any
+    dynamodb: Any
+    number: int = 0
+
+    def upload(self, content: bytes | str, team: str = "falcon", **metadata: str) -> str:
+        self.number += 1
+        key = f"{PREFIX}/{team}/20261201T090000Z-{self.number:012x}.csv"
+        body = content.encode() if isinstance(content, str) else content
+        self.s3.put_object(Bucket="work", Key=key, Body=body, Metadata=metadata)
+        return key
+
+    def score(self, key: str, at: dt.datetime = AT, **where: Any) -> dict[str, Any]:
+        event = {
+            "time": at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "detail": {"bucket": {"name": "work"}, "object": {"key": key}},
+        }
+        event["detail"]["object"] |= where  # type: ignore[index]
+        return handler.scorer(event, None)
+
+    def submit(self, content: bytes | str, team: str = "falcon", at: dt.datetime = AT) -> Any:
+        return self.score(self.upload(content, team), at)
+
+    def receipt(self, key: str) -> dict[str, Any]:
+        name = key.replace("submissions/", "receipts/", 1) + ".json"
+        found: dict[str, Any] = json.load(self.s3.get_object(Bucket="work", Key=name)["Body"])
+        return found
+
+    def board(self) -> dict[str, Any]:
+        where = {"Bucket": "site", "Key": "boards/climate-series.json"}
+        found: dict[str, Any] = json.load(self.s3.get_object(**where)["Body"])
+        return found
+
+
+def parameter() -> str:
+    return settings_document(
+        cohort="earth",
+        region="us-east-1",
+        starts=dt.date(2026, 11, 30),
+        ends=dt.date(2027, 3, 31),
+        cap_micro_usd=1,
+        studio_instances=["ml.t3.medium"],
+        studio_max_hours=4,
+        training_instances=["ml.m5.large"],
+        training_max_hours=4,
+        training_max_instances=1,
+        projects=["climate-series"],
+        data_bucket="data",
+        work_bucket="work",
+        schedule_group="g",
+        stopper_role_arn="r",
+        submissions_per_day=2,
+        closes=dt.date(2027, 3, 15),
+    )
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    for name, value in {
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "COHORT": "earth",
+        "SETTINGS_PARAMETER": "/academy/earth/settings",
+        "BOARD_TABLE": "earth-board",
+        "WORK_BUCKET": "work",
+        "VAULT_BUCKET": "vault",
+        "SITE_BUCKET": "site",
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(handler, "_files", None)
+    monkeypatch.setattr(handler, "_table", None)
+    with mock_aws():
+        world = World(*(boto3.client(name) for name in ("s3", "ssm", "dynamodb")))
+        for bucket in ("work", "vault", "site"):
+            world.s3.create_bucket(Bucket=bucket)
+        world.s3.put_bucket_versioning(Bucket="work", VersioningConfiguration={"Status": "Enabled"})
+        answers = "answers/climate-series"
+        world.s3.put_object(Bucket="vault", Key=f"{answers}/answers.csv", Body=ANSWERS_CSV.encode())
+        world.s3.put_object(
+            Bucket="vault", Key=f"{answers}/scales.json", Body=json.dumps(SCALES).encode()
+        )
+        world.ssm.put_parameter(Name="/academy/earth/settings", Value=parameter(), Type="String")
+        world.dynamodb.create_table(
+            TableName="earth-board",
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[
+                {"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")
+            ],
+            KeySchema=[
+                {"AttributeName": "pk", "KeyType": "HASH"},
+                {"AttributeName": "sk", "KeyType": "RANGE"},
+            ],
+        )
+        yield world
+
+
+def better(value: float) -> str:
+    """A right file whose first forecast is nearer to the answer, 1."""
+    return RIGHT.replace("co2,10,2", f"co2,10,{value}")
+
+
+def test_a_submission_is_scored_and_stands_on_the_board(world: World) -> None:
+    key = world.upload(RIGHT, note="first%20try", learner="ana", job="earth--falcon--ana--aaaaaaaa")
+    receipt = world.score(key)
+    assert receipt == world.receipt(key)
+    assert receipt == {
+        "submission": key,
+        "status": "scored",
+        "message": "Scored 1.0000 on the public part (1 is the seasonal naive; lower is better).",
+        "public_score": 1.0,
+        "received": "2026-12-01T09:00:00Z",
+        "counted": True,
+    }
+    [entry] = world.board()["entries"]
+    assert (entry["team"], entry["score"], entry["note"]) == ("falcon", 1.0, "first try")
+    page = world.s3.get_object(Bucket="site", Key="climate-series.html")
+    assert page["ContentType"] == "text/html; charset=utf-8"
+    assert "first try" in page["Body"].read().decode()
+    assert (
+        b"climate-series.html"
+        in world.s3.get_object(Bucket="site", Key="index.html")["Body"].read()
+    )
+
+
+def test_the_private_score_is_in_the_table_alone(world: World) -> None:
+    world.submit(better(1.7))
+    pages = ["boards/climate-series.json", "climate-series.html", "index.html"]
+    texts = [world.s3.get_object(Bucket="site", Key=k)["Body"].read().decode() for k in pages]
+    kept = world.dynamodb.scan(TableName="earth-board")["Items"]
+    [private] = [item["private_score"]["N"] for item in kept if "private_score" in item]
+    [receipt] = world.s3.list_objects_v2(Bucket="work", Prefix="receipts/")["Contents"]
+    texts.append(world.s3.get_object(Bucket="work", Key=receipt["Key"])["Body"].read().decode())
+    assert all("private" not in text and private[:6] not in text for text in texts)
+
+
+def test_an_event_that_comes_twice_is_one_entry(world: World) -> None:
+    key = world.upload(RIGHT)
+    assert world.score(key) == world.score(key) == world.receipt(key)
+    assert world.board()["entries"][0]["submissions"] == 1
+
+
+def test_the_same_content_again_is_not_counted_again(world: World) -> None:
+    world.submit(RIGHT)
+    again = world.submit(RIGHT, at=AT + dt.timedelta(hours=1))
+    assert (again["status"], again["counted"], again["public_score"]) == ("scored", False, 1.0)
+    assert "2026-12-01 09:00 UTC" in again["message"]
+    assert world.submit(RIGHT, team="heron")["counted"] is True
+    assert [e["submissions"] for e in world.board()["entries"]] == [1, 1]
+
+
+def test_a_day_has_so_many_submissions_and_faults_of_form_are_free(world: World) -> None:
+    for _ in range(3):
+        assert world.submit("series,step,value\n")["counted"] is False
+    assert world.submit(better(1.9))["counted"]
+    assert world.submit(better(1.8))["counted"]
+    third = world.upload(better(1.7))
+    refused = world.score(third)
+    assert (refused["status"], refused["counted"]) == ("refused", False)
+    assert "used its 2 submissions of 2026-12-01 (UTC)" in refused["message"]
+    assert world.score(third) == refused, "also when the event comes again"
+    assert world.submit(better(1.6), team="heron")["counted"]
+    assert world.submit(better(1.5), at=AT + dt.timedelta(days=1))["counted"]
+    teams = {e["team"]: e for e in world.board()["entries"]}
+    assert teams["falcon"]["submissions"] == 3
+    assert teams["falcon"]["score"] < teams["heron"]["score"]
+
+
+def test_a_worse_submission_does_not_take_the_place_of_a_better_one(world: World) -> None:
+    world.submit(better(1.5))
+    best = world.board()["entries"][0]["score"]
+    receipt = world.submit(RIGHT, at=AT + dt.timedelta(hours=1))
+    assert receipt["public_score"] == 1.0 > best
+    [entry] = world.board()["entries"]
+    assert (entry["score"], entry["submitted"]) == (best, "2026-12-01T09:00:00Z")
+
+
+@pytest.mark.parametrize(
+    ("at", "words"),
+    [
+        (dt.datetime(2026, 11, 29, 23, 59, 59, tzinfo=dt.UTC), "opens on 2026-11-30"),
+        (dt.datetime(2027, 3, 16, tzinfo=dt.UTC), "closed on 2027-03-15"),
+    ],
+)
+def test_early_and_late_ones_are_refused(world: World, at: dt.datetime, words: str) -> None:
+    receipt = world.submit(RIGHT, at=at)
+    assert receipt["status"] == "refused"
+    assert words in receipt["message"]
+
+
+def test_the_last_second_counts(world: World) -> None:
+    at = dt.datetime(2027, 3, 15, 23, 59, 59, tzinfo=dt.UTC)
+    assert world.submit(RIGHT, at=at)["status"] == "scored"
+
+
+def test_what_was_uploaded_is_scored_not_what_replaced_it(world: World) -> None:
+    key = world.upload(RIGHT)
+    version = world.s3.head_object(Bucket="work", Key=key)["VersionId"]
+    world.s3.put_object(Bucket="work", Key=key, Body=b"replaced")
+    assert world.score(key, **{"version-id": version})["public_score"] == 1.0
+
+
+def test_a_large_file_is_refused_without_being_read_whole(world: World) -> None:
+    receipt = world.submit(b"x" * 3_000_000)
+    assert "larger than 1,000,000 bytes" in receipt["message"]
+
+
+def test_what_is_gone_or_nobodys_is_left_alone(world: World) -> None:
+    assert world.score(f"{PREFIX}/falcon/gone.csv") == {"status": "gone"}
+    assert world.score("submissions/x.csv") == {"status": "ignored"}
+    event = {"time": "2026-12-01T09:00:00Z", "detail": {"bucket": {"name": "other"}}}
+    event["detail"]["object"] = {"key": f"{PREFIX}/falcon/x.csv"}  # type: ignore[index]
+    assert handler.scorer(event, None) == {"status": "ignored"}
+
+
+def test_an_unknown_project_is_refused(world: World) -> None:
+    key = "submissions/land-cover/falcon/x.csv"
+    world.s3.put_object(Bucket="work", Key=key, Body=RIGHT.encode())
+    assert "no competition land-cover" in world.score(key)["message"]
+
+
+def test_missing_answers_fail_aloud_and_cost_nothing(world: World) -> None:
+    world.s3.delete_object(Bucket="vault", Key="answers/climate-series/answers.csv")
+    key = world.upload(RIGHT)
+    with pytest.raises(Misconfigured, match="cohort publish"):
+        world.score(key)
+    world.s3.put_object(
+        Bucket="vault", Key="answers/climate-series/answers.csv", Body=ANSWERS_CSV.encode()
+    )
+    assert world.score(key)["counted"], "and the retry scores it"
+
+
+def test_an_admin_can_write_the_pages_anew(world: World) -> None:
+    assert handler.scorer({"publish": "climate-series"}, None)["entries"] == []
+    assert world.board()["lines"][0]["score"] == 1.0
+    with pytest.raises(Misconfigured, match="no project"):
+        handler.scorer({"publish": "x"}, None)
+
+
+def test_a_run_that_broke_off_before_the_receipt_is_finished_by_the_retry(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = world.upload(RIGHT)
+    with monkeypatch.context() as patch:
+        patch.setattr(logic, "publish", lambda *_: (_ for _ in ()).throw(OSError("gone")))
+        with pytest.raises(OSError, match="gone"):
+            world.score(key)
+    assert world.score(key)["counted"] is True
+    assert world.board()["entries"][0]["submissions"] == 1
+
+
+def test_two_scorers_at_once_lose_no_entry_on_the_page(world: World) -> None:
+    table, settings = BoardTable("earth-board"), CompetitionSettings.from_json(parameter())
+
+    class SlowFiles:
+        """While this one writes its page, another team's entry is written and published."""
+
+        def __init__(self, meanwhile: Any) -> None:
+            self.meanwhile, self.pages = meanwhile, {}  # type: ignore[var-annotated]
+
+        def answers(self, project: str) -> Any: ...
+
+        def put_receipt(self, key: str, receipt: dict[str, Any]) -> None: ...
+
+        def put_page(self, key: str, text: str) -> None:
+            if self.meanwhile:
+                meanwhile, self.meanwhile = self.meanwhile, None
+                meanwhile()
+            self.pages[key] = text
+
+    table.record(entry("falcon", 0.9), 5)
+    files = SlowFiles(lambda: table.record(entry("heron", 0.8), 5))
+    logic.publish("climate-series", settings, files, table, lambda: AT)
+    shown = json.loads(files.pages["boards/climate-series.json"])
+    assert [e["team"] for e in shown["entries"]] == ["heron", "falcon"]
+    assert "heron" in files.pages["climate-series.html"]
+
+
+class OneAtATime:
+    """moto loses what other threads write during a transaction; see infra.offline.dynamodb."""
+
+    def __init__(self, client: Any) -> None:
+        self._client, self._lock = client, threading.Lock()
+
+    def __getattr__(self, operation: str) -> Any:
+        def call(**request: Any) -> Any:
+            with self._lock:
+                return getattr(self._client, operation)(**request)
+
+        return call
+
+
+def test_racing_submissions_are_all_kept_and_limits_are_exact(world: World) -> None:
+    table = BoardTable("earth-board", OneAtATime(world.dynamodb))
+    outcomes: list[str] = []
+
+    def submit(team: str, number: int) -> None:
+        try:
+            table.record(entry(team, 1 - number / 100, digest=f"{number}"), 3)
+            outcomes.append("kept")
+        except DayFull:
+            outcomes.append("full")
+
+    threads = [
+        threading.Thread(target=submit, args=(team, n)) for n in range(5) for team in ("owl", "jay")
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == ["full"] * 4 + ["kept"] * 6
+    assert {line.team: line.submissions for line in table.lines("climate-series")} == {
+        "owl": 3,
+        "jay": 3,
+    }
+    assert table.generation("climate-series") == 6
+
+
+def test_the_earlier_of_two_equals_stands_whatever_order_they_arrive_in(world: World) -> None:
+    table = BoardTable("earth-board")
+    table.record(entry("owl", 0.9, digest="2", at=AT + dt.timedelta(hours=1)), 5)
+    table.record(entry("owl", 0.9, digest="1", at=AT), 5)
+    assert table.lines("climate-series") == [TeamLine("owl", 0.9, AT, "", 2, 2)]
+    with pytest.raises(Duplicate):
+        table.record(entry("owl", 0.9, digest="1", at=AT), 5)
+    assert table.find("climate-series", "owl", "1") == entry("owl", 0.9, digest="1", at=AT)
+
+
+def entry(team: str, score: float, digest: str = "d", at: dt.datetime = AT) -> Entry:
+    return Entry("climate-series", team, digest, "key", at, score, score / 3, "", "ana", "")
+
+
+def test_guard_and_scorer_read_the_same_settings() -> None:
+    scorers, guards = CompetitionSettings.from_json(parameter()), Settings.from_json(parameter())
+    assert (scorers.cohort, scorers.projects) == (guards.cohort, guards.projects)
+    assert scorers.opens_at == guards.opens_at
+    assert scorers.closes_at == dt.datetime(2027, 3, 16, tzinfo=dt.UTC)
+    with pytest.raises(Misconfigured, match="competition"):
+        CompetitionSettings.from_json(
+            '{"version":1,"cohort":"e","projects":[],"starts":"2026-01-01"}'
+        )

@@ -1,0 +1,389 @@
+"""What the broker does for a learner, over a simulated cloud."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+
+from infra.services.guard import money
+from tests.services.guard_cloud import CAP, START, TEAMS, Academy, Trouble
+
+HOUR = dt.timedelta(hours=1)
+MINUTE = dt.timedelta(minutes=1)
+M5 = 115_000
+T3 = 50_000
+
+
+@pytest.fixture
+def academy() -> Academy:
+    return Academy()
+
+
+# --- jobs ---------------------------------------------------------------------------------------
+
+
+def test_a_job_is_reserved_started_and_settled_to_what_was_billed(academy: Academy) -> None:
+    answer = academy.train()
+    reserved = money.worst_case(M5, 1, 3600)
+    assert answer == {
+        "ok": True,
+        "job": "earth--falcon--ana--aaaaaaaa",
+        "reserved_micro_usd": reserved,
+        "price_micro_usd_per_hour": M5,
+    }
+    assert academy.money().reserved == reserved
+    academy.cloud.move(HOUR)
+    status = academy.ask("ana", op="job", job=answer["job"])
+    assert status["status"] == "Completed"
+    assert status["cost_micro_usd"] == M5 // 2 == academy.money().spent
+    assert academy.money().reserved == 0
+
+
+def test_the_request_is_constructed_from_the_allow_list(academy: Academy) -> None:
+    name = academy.train(instance="ml.g5.xlarge", count=2, hours=0.5)["job"]
+    request = academy.cloud.jobs[name].request
+    assert request["ResourceConfig"] == {
+        "InstanceType": "ml.g5.xlarge",
+        "InstanceCount": 2,
+        "VolumeSizeInGB": 10,
+    }
+    assert request["StoppingCondition"] == {"MaxRuntimeInSeconds": 1800}
+    assert request["EnableManagedSpotTraining"] is False
+    assert request["HyperParameters"] == {"epochs": "20", "academy_script": "train.py"}
+    assert "-gpu-" in request["AlgorithmSpecification"]["TrainingImage"]
+    assert request["RoleArn"].endswith("training/falcon")
+    uris = [c["DataSource"]["S3DataSource"]["S3Uri"] for c in request["InputDataConfig"]]
+    assert uris == [
+        f"s3://earth-work/teams/falcon/code/{'a' * 32}/",
+        "s3://earth-data/software/",
+        "s3://earth-data/datasets/climate-series/",
+    ]
+    assert request["OutputDataConfig"]["S3OutputPath"] == "s3://earth-work/teams/falcon/jobs/"
+
+
+def test_the_same_token_twice_is_one_job_and_one_charge(academy: Academy) -> None:
+    first, second = academy.train(), academy.train()
+    assert first == second
+    assert len(academy.cloud.jobs) == 1
+    academy.cloud.move(HOUR)
+    academy.sweep()
+    assert academy.train() == first
+    assert academy.money().spent == M5 // 2
+
+
+def test_one_token_cannot_stand_for_two_jobs(academy: Academy) -> None:
+    academy.train()
+    for change in ({"hours": 2}, {"token": "a" * 8 + "b" * 24}):
+        error = academy.train(**change)["error"]
+        assert error["code"] == "input"
+        assert "new one" in error["message"]
+    assert academy.money().reserved == money.worst_case(M5, 1, 3600)
+
+
+def test_a_job_over_budget_is_refused_with_the_figures() -> None:
+    academy = Academy(cap_micro_usd=3_209_999)
+    answer = academy.train(instance="ml.g5.xlarge", hours=4)
+    needed = money.worst_case(1_408_000, 1, 4 * 3600)
+    assert answer["error"] == {
+        "code": "budget",
+        "message": "Your budget has $3.20 left; this job could cost up to $5.97 "
+        "(1 x ml.g5.xlarge for 4 h).",
+        "available_micro_usd": 3_209_999,
+        "needed_micro_usd": needed,
+        "reserved_micro_usd": 0,
+        "cap_micro_usd": 3_209_999,
+    }
+    assert not academy.cloud.jobs
+
+
+def test_what_runs_counts_against_the_budget() -> None:
+    academy = Academy(cap_micro_usd=7_000_000)
+    assert academy.train(instance="ml.g5.xlarge", hours=4)["ok"]
+    error = academy.train(token="b" * 32, instance="ml.g5.xlarge", hours=4)["error"]
+    assert error["code"] == "budget"
+    assert "$5.96 is held for what runs now" in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("code", "refusal", "words"),
+    [
+        ("ResourceLimitExceeded", "unavailable", "quota"),
+        ("ThrottlingException", "busy", "again in a minute"),
+        ("ValidationException", "unavailable", "no such data"),
+        ("AccessDeniedException", "unavailable", "Tell your admin"),
+    ],
+)
+def test_a_job_that_aws_turns_down_costs_nothing(
+    academy: Academy, monkeypatch: pytest.MonkeyPatch, code: str, refusal: str, words: str
+) -> None:
+    from infra.services.guard.cloud import TurnedDown
+
+    def turn_down(_request: object) -> None:
+        raise TurnedDown(code, "no such data")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(academy.cloud, "create_job", turn_down)
+        error = academy.train()["error"]
+    assert error["code"] == refusal
+    assert words in error["message"]
+    assert academy.money().available == CAP
+    assert academy.train()["ok"], "the same token may be tried again"
+
+
+def test_more_is_billed_than_reserved_and_the_ledger_says_so(academy: Academy) -> None:
+    name = academy.train()["job"]
+    academy.cloud.jobs[name].billed = 2 * 3600
+    academy.cloud.move(HOUR)
+    academy.sweep()
+    assert academy.money().spent == 2 * M5
+    [line] = academy.ask("ana", op="budget")["entries"]
+    assert line["overrun"] is True
+    assert line["billed_micro_usd"] > line["reserved_micro_usd"]
+    academy.check()
+
+
+def test_a_released_job_that_ran_after_all_is_charged(academy: Academy) -> None:
+    # CreateTrainingJob was accepted, its answer lost, and SageMaker did not know the job for long.
+    academy.cloud.trouble = Trouble()
+    name = academy.train()["job"]
+    job = academy.cloud.jobs.pop(name)
+    held = academy.ledger.find("ana", "aaaaaaaa")
+    assert held is not None
+    from dataclasses import replace
+
+    academy.ledger.reservations["ana", "aaaaaaaa"] = replace(held, started_at=None)
+    academy.cloud.move(HOUR)
+    assert academy.sweep()["released"] == 1
+    academy.cloud.jobs[name] = job
+    assert academy.ask("ana", op="job", job=name)["cost_micro_usd"] == M5 // 2
+    assert academy.money().spent == M5 // 2
+    assert academy.ledger.lines[-1].overrun
+    academy.check()
+
+
+def test_a_job_that_sagemaker_forgot_is_charged_in_full(academy: Academy) -> None:
+    academy.cloud.jobs.pop(academy.train()["job"])
+    academy.cloud.move(HOUR)
+    assert academy.sweep()["open"] == 1
+    academy.cloud.move(26 * HOUR)
+    assert academy.sweep()["settled"] == 1
+    assert academy.money().spent == M5
+    assert "no longer knows" in academy.ledger.lines[-1].note
+
+
+def test_a_team_sees_and_stops_its_own_jobs_only(academy: Academy) -> None:
+    name = academy.train()["job"]
+    assert academy.ask("ben", op="job", job=name)["status"] == "InProgress"
+    for operation in ("job", "stop_job"):
+        error = academy.ask("chi", op=operation, job=name)["error"]
+        assert error["code"] == "not_found"
+    academy.cloud.move(10 * MINUTE)
+    assert academy.ask("ben", op="stop_job", job=name)["status"] == "Stopped"
+    academy.ask("ana", op="budget")
+    assert academy.money().spent == -(-M5 * 600 // 3600)
+    assert academy.money("ben").spent == 0
+    assert academy.ask("ana", op="stop_job", job=name)["status"] == "Stopped"
+
+
+def test_a_failed_job_is_paid_and_its_failure_shown(academy: Academy) -> None:
+    name = academy.train()["job"]
+    academy.cloud.jobs[name].fails = "AlgorithmError: out of memory"
+    academy.cloud.move(HOUR)
+    status = academy.ask("ana", op="job", job=name)
+    assert status["failure"] == "AlgorithmError: out of memory"
+    assert status["cost_micro_usd"] == M5 // 2
+
+
+# --- spaces -------------------------------------------------------------------------------------
+
+
+def test_a_space_opens_gives_a_link_and_is_settled_when_seen_gone(academy: Academy) -> None:
+    opened = academy.ask("ana", op="open_space", hours=2)
+    assert opened["status"] == "Pending"
+    assert opened["instance"] == "ml.t3.medium"
+    assert opened["ends_at"] == "2026-12-01T11:00:00Z"
+    assert opened["reserved_micro_usd"] == money.worst_case(T3, 1, 7200)
+    assert academy.ask("ana", op="space", link=True)["status"] == "Pending"
+    academy.cloud.move(HOUR)
+    assert academy.ask("ana", op="space", link=True)["url"] == "https://d-ana/auth"
+    assert "url" not in academy.ask("ana", op="space")
+    assert academy.ask("ana", op="close_space") == {"ok": True, "status": "Deleting"}
+    assert academy.ask("ana", op="open_space")["error"]["code"] == "busy"
+    academy.cloud.move(MINUTE)
+    assert academy.ask("ana", op="space") == {"ok": True, "status": "Closed"}
+    assert academy.money().spent == money.cost(T3, 1, 3660)
+    assert academy.money().reserved == 0
+    assert academy.cloud.stops == {}
+    assert academy.ask("ana", op="close_space")["status"] == "Closed"
+
+
+def test_opening_twice_is_opening_once(academy: Academy) -> None:
+    first = academy.ask("ana", op="open_space")
+    academy.cloud.move(MINUTE)
+    again = academy.ask("ana", op="open_space", hours=1)
+    assert again["ends_at"] == first["ends_at"]
+    assert again["status"] == "InService"
+    other = academy.ask("ana", op="open_space", instance="ml.g4dn.xlarge")
+    assert "Close it before" in other["error"]["message"]
+    assert len(academy.cloud.apps["d-ana", "earth--ana"]) == 1
+
+
+def test_the_stop_ends_a_forgotten_space_and_the_sweep_settles_it(academy: Academy) -> None:
+    academy.ask("ana", op="open_space", hours=1)
+    academy.cloud.move(5 * HOUR)
+    assert academy.ask("ana", op="budget")["open"] == []
+    assert academy.true_cost("ana") <= academy.money().spent <= money.worst_case(T3, 1, 3600)
+
+
+def test_staying_reserves_more_and_moves_the_stop(academy: Academy) -> None:
+    academy.ask("ana", op="open_space", hours=1)
+    academy.cloud.move(30 * MINUTE)
+    stayed = academy.ask("ana", op="stay", hours=2)
+    assert stayed["ends_at"] == "2026-12-01T11:30:00Z"
+    assert academy.money().reserved == money.worst_case(T3, 1, 9000)
+    [(at, _, _)] = academy.cloud.stops.values()
+    assert at == START + dt.timedelta(seconds=9000)
+    assert academy.ask("ana", op="stay", hours=2) == stayed, "asked twice is granted once"
+    assert academy.ask("ana", op="stay", hours=0.5)["ends_at"] == stayed["ends_at"]
+    academy.check()
+
+
+def test_staying_beyond_the_budget_is_refused_and_nothing_moves() -> None:
+    academy = Academy(cap_micro_usd=60_000)
+    academy.ask("ana", op="open_space", hours=1)
+    stops = dict(academy.cloud.stops)
+    error = academy.ask("ana", op="stay", hours=4)["error"]
+    assert error["code"] == "budget"
+    assert academy.cloud.stops == stops
+    assert academy.ask("ben", op="stay", hours=1)["error"]["code"] == "not_found"
+
+
+def test_a_stay_that_broke_off_is_finished_by_the_next(academy: Academy) -> None:
+    academy.ask("ana", op="open_space", hours=1)
+    academy.cloud.trouble.at = len(academy.cloud.trouble.calls) + 4
+    academy.cloud.trouble.how = "lost_before"
+    assert academy.ask("ana", op="stay", hours=3)["error"]["code"] == "unavailable"
+    assert academy.cloud.trouble.calls[-1] == "put_stop"
+    [(at, _, _)] = academy.cloud.stops.values()
+    assert at == START + HOUR
+    academy.ask("ana", op="stay", hours=3)
+    [(at, _, _)] = academy.cloud.stops.values()
+    assert at == START + 3 * HOUR
+
+
+def test_a_space_that_fails_to_start_says_why_and_can_be_opened_again(academy: Academy) -> None:
+    academy.cloud.app_fails = "start.sh: exit 1"
+    academy.ask("ana", op="open_space")
+    found = academy.ask("ana", op="space")
+    assert found["status"] == "Failed"
+    assert "start.sh: exit 1" in found["failure"]
+    assert academy.money().reserved == 0
+    assert "start.sh: exit 1" in academy.ask("ana", op="space")["failure"]
+    academy.cloud.app_fails = ""
+    academy.cloud.move(MINUTE)
+    assert academy.ask("ana", op="open_space")["ok"]
+
+
+def test_an_app_that_lost_its_schedule_is_ended_by_the_sweep(academy: Academy) -> None:
+    academy.ask("ana", op="open_space", hours=1)
+    academy.cloud.stops.clear()
+    academy.cloud.move(HOUR + 6 * MINUTE)
+    academy.sweep()
+    academy.cloud.move(MINUTE)
+    assert academy.sweep()["settled"] == 1
+
+
+def test_an_earlier_opening_is_not_taken_for_the_new_one(academy: Academy) -> None:
+    academy.ask("ana", op="open_space")
+    academy.ask("ana", op="close_space")
+    academy.cloud.move(MINUTE)
+    academy.sweep()
+    academy.ask("ana", op="open_space", hours=1)
+    assert academy.sweep()["open"] == 1
+    [name] = academy.cloud.stops
+    assert name == "ana--stop-app-00000003"
+
+
+# --- money, dates, identity -----------------------------------------------------------------------
+
+
+def test_the_budget_lists_what_runs_and_what_it_came_to(academy: Academy) -> None:
+    academy.train()
+    academy.cloud.move(HOUR)
+    academy.ask("ana", op="open_space", hours=1)
+    found = academy.ask("ana", op="budget")
+    assert found["cap_micro_usd"] == CAP
+    assert found["spent_micro_usd"] == M5 // 2
+    [running] = found["open"]
+    assert running["kind"] == "space"
+    assert found["available_micro_usd"] == CAP - M5 // 2 - running["reserved_micro_usd"]
+    [line] = found["entries"]
+    assert (line["name"], line["seconds"]) == ("earth--falcon--ana--aaaaaaaa", 1800)
+
+
+def test_a_cap_that_changes_in_the_file_moves_what_is_left(academy: Academy) -> None:
+    academy.train(hours=4)
+    held = academy.money().reserved
+    academy.configure(cap_micro_usd=2 * CAP)
+    assert academy.ask("ana", op="budget")["available_micro_usd"] == 2 * CAP - held
+    academy.configure(cap_micro_usd=100_000)
+    lowered = academy.ask("ana", op="budget")
+    assert lowered["available_micro_usd"] == 100_000 - held < 0
+    error = academy.train(token="b" * 32)["error"]
+    assert "has $0.00 left" in error["message"]
+    academy.check()
+
+
+def test_a_frozen_account_starts_nothing_and_is_settled_all_the_same(academy: Academy) -> None:
+    academy.train()
+    academy.ledger.freeze("ana", CAP, True)
+    assert academy.train(token="b" * 32)["error"]["code"] == "frozen"
+    assert academy.ask("ana", op="open_space")["error"]["code"] == "frozen"
+    academy.cloud.move(HOUR)
+    assert academy.sweep()["settled"] == 1
+    assert academy.ask("ana", op="budget")["frozen"] is True
+
+
+@pytest.mark.parametrize(
+    ("when", "words"),
+    [
+        (dt.datetime(2026, 11, 29, 23, 59, tzinfo=dt.UTC), "opens on 2026-11-30"),
+        (dt.datetime(2027, 4, 1, tzinfo=dt.UTC), "ended on 2027-03-31"),
+    ],
+)
+def test_nothing_starts_outside_the_dates(academy: Academy, when: dt.datetime, words: str) -> None:
+    academy.cloud.now = when
+    for answer in (academy.train(), academy.ask("ana", op="open_space")):
+        assert answer["error"]["code"] == "dates"
+        assert words in answer["error"]["message"]
+    assert academy.ask("ana", op="budget")["ok"]
+
+
+def test_nothing_outlives_the_last_day(academy: Academy) -> None:
+    academy.cloud.now = dt.datetime(2027, 3, 31, 22, 30, tzinfo=dt.UTC)
+    assert "in 90 minutes" in academy.train(hours=2)["error"]["message"]
+    assert academy.train(hours=1)["ok"]
+    assert academy.ask("ana", op="open_space")["ends_at"] == "2027-04-01T00:00:00Z"
+    assert academy.ask("ana", op="stay", hours=2)["error"]["code"] == "dates"
+
+
+def test_learners_do_not_share_money(academy: Academy) -> None:
+    academy.train("ana", instance="ml.g5.xlarge", hours=4)
+    assert {learner: academy.money(learner).reserved > 0 for learner in TEAMS} == {
+        "ana": True,
+        "ben": False,
+        "chi": False,
+    }
+
+
+def test_who_has_no_workspace_is_told_so(academy: Academy) -> None:
+    assert academy.train("eve")["error"]["code"] == "not_found"
+    assert not academy.ledger.open_of("eve")
+
+
+def test_anothers_workspace_under_my_name_is_a_fault_of_the_deployment(academy: Academy) -> None:
+    name = academy.guard.names.workspace_parameter
+    academy.cloud.workspaces[name("ana")] = academy.cloud.workspaces[name("chi")]
+    assert academy.train("ana")["error"]["code"] == "unavailable"
+    assert not academy.cloud.jobs
