@@ -1,0 +1,49 @@
+"""A team: its learners' workspaces and the role of its training jobs.
+
+The team is the unit of work, money and failure: it comes and goes with one stack.
+"""
+
+from __future__ import annotations
+
+from constructs import Construct
+
+from infra.cohort.model import Cohort, Team
+from infra.constructs import policies
+from infra.constructs.network import Network
+from infra.constructs.role import LearnersRole
+from infra.constructs.workspace import Workspace
+from infra.stacks.base import CohortStack
+from infra.stacks.foundation import LifecycleScript
+
+
+class TeamStack(CohortStack):
+    """One team of the cohort."""
+
+    def __init__(self, scope: Construct, cohort: Cohort, team: Team, *, account: str) -> None:
+        super().__init__(
+            scope,
+            cohort.names.team_stack(team.id),
+            cohort=cohort,
+            account=account,
+            description=f"team {team.id} and its learners' workspaces",
+        )
+        LearnersRole(
+            self,
+            "Training",
+            arns=self.arns,
+            kind="training",
+            name=team.id,
+            statements=policies.training(self.arns, team),
+        )
+        network = Network.found(self, self.names)
+        lifecycle = self.arns.lifecycle_config(LifecycleScript().hash)
+        for learner in team.learners:
+            Workspace(
+                self,
+                arns=self.arns,
+                cohort=cohort,
+                team=team,
+                learner=learner,
+                network=network,
+                lifecycle=lifecycle,
+            )

@@ -1,0 +1,175 @@
+"""What goes to Lambda: our own modules, and none that would fail there."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from infra.constructs.bundle import SOURCE, BundleError, check_handler, stage
+
+
+@pytest.fixture
+def source(tmp_path):
+    """A small repository with one service, `guard`."""
+    root = tmp_path / "source"
+    for name, text in {
+        "infra/__init__.py": "",
+        "infra/cohort/__init__.py": "",
+        "infra/cohort/naming.py": "import re\n",
+        "infra/cohort/prices.py": "import json\n",
+        "infra/cohort/prices.json": "{}",
+        "infra/cohort/model.py": "import pydantic\n",
+        "infra/services/__init__.py": "",
+        "infra/services/guard/__init__.py": "",
+        "infra/services/guard/handler.py": "import boto3\n\ndef broker(event, context): ...\n",
+        "infra/services/other/__init__.py": "",
+        "infra/services/other/settings.py": "from infra.services.other import deep\nX = 1\n",
+        "infra/services/other/deep.py": "import json\n",
+        "infra/services/other/unused.py": "",
+    }.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return root
+
+
+def write(source: Path, text: str) -> None:
+    (source / "infra/services/guard/logic.py").write_text(text)
+
+
+def files(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+SHARED = {
+    "infra/__init__.py",
+    "infra/cohort/__init__.py",
+    "infra/cohort/naming.py",
+    "infra/cohort/prices.py",
+    "infra/cohort/prices.json",
+    "infra/services/__init__.py",
+}
+
+
+def test_a_bundle_is_the_service_and_the_names_and_prices(source, tmp_path):
+    stage("guard", tmp_path / "out", source=source)
+    assert files(tmp_path / "out") == SHARED | {
+        "infra/services/guard/__init__.py",
+        "infra/services/guard/handler.py",
+    }
+
+
+def test_data_files_travel_and_caches_do_not(source, tmp_path):
+    guard = source / "infra/services/guard"
+    (guard / "page.html").write_text("<p>")
+    (guard / "__pycache__").mkdir()
+    (guard / "__pycache__" / "handler.cpython-311.pyc").write_bytes(b"x")
+    (guard / ".DS_Store").write_bytes(b"x")
+    stage("guard", tmp_path / "out", source=source)
+    found = {name for name in files(tmp_path / "out") if "guard" in name}
+    assert found == {
+        f"infra/services/guard/{x}" for x in ("__init__.py", "handler.py", "page.html")
+    }
+
+
+def test_another_services_module_travels_with_what_it_imports(source, tmp_path):
+    write(source, "from infra.services.other.settings import X\n")
+    stage("guard", tmp_path / "out", source=source)
+    others = {name for name in files(tmp_path / "out") if "/other/" in name}
+    assert others == {f"infra/services/other/{x}.py" for x in ("__init__", "settings", "deep")}
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("import numpy\n", "numpy"),
+        ("import numpy.linalg as la\n", "numpy.linalg"),
+        ("from pydantic import BaseModel\n", "pydantic.BaseModel"),
+        ("def f():\n    import yaml\n", "yaml"),
+        ("from infra.cohort.model import Cohort\n", "infra.cohort.model.Cohort"),
+        ("from infra.cohort import model\n", "infra.cohort.model"),
+        ("import infra.cohort.loading\n", "infra.cohort.loading"),
+        ("from infra.stacks import guard\n", "infra.stacks.guard"),
+        ("from ...cohort import model\n", "infra.cohort.model"),
+        ("from infra.services.nowhere import thing\n", "infra.services.nowhere.thing"),
+        ("from infra.services.guard import absent\n", "infra.services.guard.absent"),
+    ],
+)
+def test_what_lambda_lacks_is_refused_by_name(source, tmp_path, text, named):
+    write(source, text)
+    with pytest.raises(BundleError) as refused:
+        stage("guard", tmp_path / "out", source=source)
+    assert f"infra/services/guard/logic.py imports {named}," in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import json, os.path\nfrom botocore.exceptions import ClientError\n",
+        "from infra.cohort import naming\nfrom infra.cohort.prices import PriceList\n",
+        "from infra.services.guard import handler\n",
+        "from infra.services.guard.handler import broker\n",
+        "from . import handler\nfrom .handler import broker\n",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from numpy import array\n",
+    ],
+)
+def test_what_lambda_has_is_accepted(source, tmp_path, text):
+    write(source, text)
+    stage("guard", tmp_path / "out", source=source)
+    assert "infra/services/guard/logic.py" in files(tmp_path / "out")
+
+
+def test_an_import_behind_else_of_type_checking_counts(source, tmp_path):
+    write(
+        source,
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    A = 1\nelse:\n    import numpy\n",
+    )
+    with pytest.raises(BundleError, match="numpy"):
+        stage("guard", tmp_path / "out", source=source)
+
+
+def test_a_service_that_is_no_package_is_refused(source, tmp_path):
+    with pytest.raises(BundleError, match="nowhere is no package"):
+        stage("nowhere", tmp_path / "out", source=source)
+
+
+def test_a_handler_must_be_there(source, tmp_path):
+    stage("guard", tmp_path / "out", source=source)
+    check_handler("infra.services.guard.handler.broker", tmp_path / "out")
+    with pytest.raises(BundleError, match="defines no settler"):
+        check_handler("infra.services.guard.handler.settler", tmp_path / "out")
+    with pytest.raises(BundleError, match="no module"):
+        check_handler("infra.services.guard.handlers.broker", tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("package", "handlers"),
+    [("guard", ("broker", "settler", "sweep")), ("competition", ("scorer",))],
+)
+def test_the_real_handlers_import_from_their_bundle_alone(tmp_path, package, handlers):
+    """As in Lambda: the bundle and boto3 on the path, this repository not."""
+    stage(package, tmp_path)
+    import boto3
+
+    libraries = Path(boto3.__file__).parents[1]
+    code = (
+        f"import sys; sys.path[:0] = [{str(tmp_path)!r}, {str(libraries)!r}]\n"
+        f"import infra, infra.services.{package}.handler as h\n"
+        f"assert infra.__file__.startswith({str(tmp_path)!r}), infra.__file__\n"
+        f"assert all(callable(getattr(h, name)) for name in {handlers!r})\n"
+        f"assert not any(name.startswith('pydantic') for name in sys.modules)\n"
+    )
+    # -S -I: neither this environment's .pth files (one leads to this repository) nor the folder.
+    done = subprocess.run(
+        [sys.executable, "-S", "-I", "-c", code],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={"AWS_DEFAULT_REGION": "us-east-1"},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (SOURCE / "infra" / "services" / package).is_dir()
