@@ -1,0 +1,273 @@
+"""Studio's standing resources. SageMaker's own words for what is wrong with one come through."""
+
+# ruff: noqa: ARG002 (the methods of all types have the same arguments)
+from __future__ import annotations
+
+import time
+from typing import Any, ClassVar
+
+from infra.offline.cloudformation.errors import ResourceError
+from infra.offline.cloudformation.resource import (
+    Made,
+    Properties,
+    Refused,
+    ResourceType,
+    Scope,
+    tag_changes,
+)
+
+_GONE = ("ResourceNotFound", "ResourceNotFoundException")
+#: Domains and profiles come and go within a second here; AWS takes minutes.
+_WAIT_SECONDS = 60.0
+_POLL_SECONDS = 0.05
+
+
+def _await(scope: Scope, operation: str, **identity: str) -> dict[str, Any]:
+    """The description once the resource is InService."""
+    until = time.monotonic() + _WAIT_SECONDS
+    while True:
+        described = scope.call("sagemaker", operation, **identity)
+        status = described.get("Status", "InService")
+        if status == "InService":
+            return described
+        if status.endswith("Failed") or time.monotonic() > until:
+            raise ResourceError(f"It is {status}: {described.get('FailureReason', '')}")
+        time.sleep(_POLL_SECONDS)
+
+
+def _await_gone(scope: Scope, operation: str, **identity: str) -> None:
+    until = time.monotonic() + _WAIT_SECONDS
+    while True:
+        try:
+            status = scope.call("sagemaker", operation, **identity).get("Status", "Deleting")
+        except Refused as error:
+            if error.code in _GONE:
+                return
+            raise
+        if status.endswith("Failed") or time.monotonic() > until:
+            raise ResourceError(f"It is {status}.")
+        time.sleep(_POLL_SECONDS)
+
+
+def _delete(scope: Scope, operation: str, **identity: str) -> bool:
+    """Whether there was something to delete."""
+    return scope.attempt("sagemaker", operation, unless=_GONE, **identity)
+
+
+def _retag(arn: str, before: Properties, wanted: Properties, scope: Scope) -> None:
+    set_tags, removed = tag_changes(before, wanted)
+    if removed:
+        scope.call("sagemaker", "DeleteTags", ResourceArn=arn, TagKeys=removed)
+    if set_tags:
+        scope.call("sagemaker", "AddTags", ResourceArn=arn, Tags=set_tags)
+
+
+def _changed(before: Properties, wanted: Properties, names: tuple[str, ...]) -> dict[str, Any]:
+    """The members of `names` that differ. One that is gone cannot be unset by an update."""
+    for name in names:
+        if name in before and name not in wanted:
+            raise ResourceError(f"Removing {name} is not modelled by the embedded cloud.")
+    return {name: wanted[name] for name in names if before.get(name) != wanted.get(name)}
+
+
+class Domain(ResourceType):
+    """A Studio domain. `Ref` gives its id."""
+
+    type: ClassVar[str] = "AWS::SageMaker::Domain"
+    properties: ClassVar[tuple[str, ...]] = (
+        "AppNetworkAccessType",
+        "AuthMode",
+        "DefaultSpaceSettings",
+        "DefaultUserSettings",
+        "DomainName",
+        "DomainSettings",
+        "HomeEfsFileSystemCreation",
+        "KmsKeyId",
+        "SubnetIds",
+        "TagPropagation",
+        "Tags",
+        "VpcId",
+    )
+    required: ClassVar[tuple[str, ...]] = ("AuthMode", "DefaultUserSettings", "DomainName")
+    replaced_by: ClassVar[tuple[str, ...]] = ("AuthMode", "DomainName", "KmsKeyId", "VpcId")
+    attributes: ClassVar[tuple[str, ...]] = (
+        "DomainArn",
+        "DomainId",
+        "HomeEfsFileSystemId",
+        "SecurityGroupIdForDomainBoundary",
+        "SingleSignOnApplicationArn",
+        "SingleSignOnManagedApplicationInstanceId",
+        "Url",
+    )
+    named_by: ClassVar[str | None] = "DomainName"
+
+    def create(self, wanted: Properties, scope: Scope) -> Made:
+        answer = scope.call("sagemaker", "CreateDomain", **wanted)
+        made = answer.get("DomainId") or answer["DomainArn"].rsplit("/", 1)[1]
+        return self._made(scope.exists(made), scope)
+
+    def update(self, made: str, before: Properties, wanted: Properties, scope: Scope) -> Made:
+        if before.get("HomeEfsFileSystemCreation") != wanted.get("HomeEfsFileSystemCreation"):
+            raise ResourceError("HomeEfsFileSystemCreation of a domain cannot be changed.")
+        changes = _changed(
+            before,
+            wanted,
+            (
+                "AppNetworkAccessType",
+                "DefaultSpaceSettings",
+                "DefaultUserSettings",
+                "DomainSettings",
+                "SubnetIds",
+                "TagPropagation",
+            ),
+        )
+        if "DomainSettings" in changes:
+            changes["DomainSettingsForUpdate"] = changes.pop("DomainSettings")
+        if changes:
+            scope.call("sagemaker", "UpdateDomain", DomainId=made, **changes)
+        updated = self._made(made, scope)
+        _retag(updated.attributes["DomainArn"], before, wanted, scope)
+        return updated
+
+    def delete(self, made: str, properties: Properties, scope: Scope) -> None:
+        if _delete(scope, "DeleteDomain", DomainId=made):
+            _await_gone(scope, "DescribeDomain", DomainId=made)
+
+    def _made(self, made: str, scope: Scope) -> Made:
+        described = _await(scope, "DescribeDomain", DomainId=made)
+        attributes = {name: described[name] for name in self.attributes if name in described}
+        return Made(made, {**attributes, "DomainId": made})
+
+
+class UserProfile(ResourceType):
+    """A person's profile in a domain."""
+
+    type: ClassVar[str] = "AWS::SageMaker::UserProfile"
+    properties: ClassVar[tuple[str, ...]] = (
+        "DomainId",
+        "Tags",
+        "UserProfileName",
+        "UserSettings",
+    )
+    required: ClassVar[tuple[str, ...]] = ("DomainId", "UserProfileName")
+    replaced_by: ClassVar[tuple[str, ...]] = ("DomainId", "UserProfileName")
+    attributes: ClassVar[tuple[str, ...]] = ("UserProfileArn",)
+    named_by: ClassVar[str | None] = "UserProfileName"
+
+    def create(self, wanted: Properties, scope: Scope) -> Made:
+        scope.call("sagemaker", "CreateUserProfile", **wanted)
+        scope.exists(self._id(wanted))
+        return self._made(wanted, scope)
+
+    def update(self, made: str, before: Properties, wanted: Properties, scope: Scope) -> Made:
+        changes = _changed(before, wanted, ("UserSettings",))
+        if changes:
+            scope.call("sagemaker", "UpdateUserProfile", **self._identity(wanted), **changes)
+        updated = self._made(wanted, scope)
+        _retag(updated.attributes["UserProfileArn"], before, wanted, scope)
+        return updated
+
+    def delete(self, made: str, properties: Properties, scope: Scope) -> None:
+        identity = self._identity(properties)
+        if _delete(scope, "DeleteUserProfile", **identity):
+            _await_gone(scope, "DescribeUserProfile", **identity)
+
+    @staticmethod
+    def _identity(properties: Properties) -> dict[str, str]:
+        return {name: properties[name] for name in ("DomainId", "UserProfileName")}
+
+    @staticmethod
+    def _id(properties: Properties) -> str:
+        # The type's primary identifier, in the order of its schema.
+        return f"{properties['UserProfileName']}|{properties['DomainId']}"
+
+    def _made(self, wanted: Properties, scope: Scope) -> Made:
+        described = _await(scope, "DescribeUserProfile", **self._identity(wanted))
+        return Made(self._id(wanted), {"UserProfileArn": described["UserProfileArn"]})
+
+
+class Space(ResourceType):
+    """A place where an app runs; its home lives as long as it does."""
+
+    type: ClassVar[str] = "AWS::SageMaker::Space"
+    properties: ClassVar[tuple[str, ...]] = (
+        "DomainId",
+        "OwnershipSettings",
+        "SpaceDisplayName",
+        "SpaceName",
+        "SpaceSettings",
+        "SpaceSharingSettings",
+        "Tags",
+    )
+    required: ClassVar[tuple[str, ...]] = ("DomainId", "SpaceName")
+    replaced_by: ClassVar[tuple[str, ...]] = (
+        "DomainId",
+        "OwnershipSettings",
+        "SpaceName",
+        "SpaceSharingSettings",
+    )
+    attributes: ClassVar[tuple[str, ...]] = ("SpaceArn", "Url")
+    named_by: ClassVar[str | None] = "SpaceName"
+
+    def create(self, wanted: Properties, scope: Scope) -> Made:
+        scope.call("sagemaker", "CreateSpace", **wanted)
+        scope.exists(self._id(wanted))
+        return self._made(wanted, scope)
+
+    def update(self, made: str, before: Properties, wanted: Properties, scope: Scope) -> Made:
+        changes = _changed(before, wanted, ("SpaceDisplayName", "SpaceSettings"))
+        if changes:
+            scope.call("sagemaker", "UpdateSpace", **self._identity(wanted), **changes)
+        updated = self._made(wanted, scope)
+        _retag(updated.attributes["SpaceArn"], before, wanted, scope)
+        return updated
+
+    def delete(self, made: str, properties: Properties, scope: Scope) -> None:
+        identity = self._identity(properties)
+        if _delete(scope, "DeleteSpace", **identity):
+            _await_gone(scope, "DescribeSpace", **identity)
+
+    @staticmethod
+    def _identity(properties: Properties) -> dict[str, str]:
+        return {name: properties[name] for name in ("DomainId", "SpaceName")}
+
+    @staticmethod
+    def _id(properties: Properties) -> str:
+        # The type's primary identifier, in the order of its schema.
+        return f"{properties['DomainId']}|{properties['SpaceName']}"
+
+    def _made(self, wanted: Properties, scope: Scope) -> Made:
+        described = _await(scope, "DescribeSpace", **self._identity(wanted))
+        attributes = {name: described[name] for name in self.attributes if name in described}
+        return Made(self._id(wanted), attributes)
+
+
+class StudioLifecycleConfig(ResourceType):
+    """A start script. Every change makes a new one, under a new name."""
+
+    type: ClassVar[str] = "AWS::SageMaker::StudioLifecycleConfig"
+    properties: ClassVar[tuple[str, ...]] = (
+        "StudioLifecycleConfigAppType",
+        "StudioLifecycleConfigContent",
+        "StudioLifecycleConfigName",
+        "Tags",
+    )
+    required: ClassVar[tuple[str, ...]] = properties[:3]
+    replaced_by: ClassVar[tuple[str, ...]] = properties
+    attributes: ClassVar[tuple[str, ...]] = ("StudioLifecycleConfigArn",)
+    named_by: ClassVar[str | None] = "StudioLifecycleConfigName"
+
+    def create(self, wanted: Properties, scope: Scope) -> Made:
+        arn = scope.call("sagemaker", "CreateStudioLifecycleConfig", **wanted)[
+            "StudioLifecycleConfigArn"
+        ]
+        return Made(wanted["StudioLifecycleConfigName"], {"StudioLifecycleConfigArn": arn})
+
+    def update(self, made: str, before: Properties, wanted: Properties, scope: Scope) -> Made:
+        raise ResourceError(f"Every change of {self.type} makes a new one.")
+
+    def delete(self, made: str, properties: Properties, scope: Scope) -> None:
+        _delete(scope, "DeleteStudioLifecycleConfig", StudioLifecycleConfigName=made)
+
+
+TYPES: tuple[ResourceType, ...] = (Domain(), UserProfile(), Space(), StudioLifecycleConfig())

@@ -1,0 +1,309 @@
+"""A stack from creation to deletion, and what happens when something of it cannot be."""
+
+from __future__ import annotations
+
+import pytest
+from botocore.exceptions import ClientError
+
+PARAMETER = "AWS::SSM::Parameter"
+BUCKET = "AWS::S3::Bucket"
+
+
+def parameter(value, **more):
+    return {"Type": PARAMETER, "Properties": {"Type": "String", "Value": value, **more}}
+
+
+def bucket(name, **properties):
+    return {"Type": BUCKET, "Properties": {"BucketName": name, **properties}}
+
+
+def parameters_there(client):
+    return {each["Name"] for each in client("ssm").describe_parameters()["Parameters"]}
+
+
+def test_a_resource_comes_after_what_it_refers_to(stacks):
+    made = stacks.deploy(
+        "ordered",
+        {
+            "Last": parameter({"Fn::Sub": "${Middle}!"}, Name="/ordered/last"),
+            "Middle": parameter({"Fn::GetAtt": ["First", "Value"]}, Name="/ordered/middle"),
+            "First": parameter("1") | {"DependsOn": "Zeroth"},
+            "Zeroth": parameter("0"),
+        },
+        outputs={"Last": {"Ref": "Last"}, "Value": {"Fn::GetAtt": ["Last", "Value"]}},
+    )
+    assert made.status == "CREATE_COMPLETE"
+    assert made.outputs == {"Last": "/ordered/last", "Value": "/ordered/middle!"}
+    assert made.events == [
+        ("Zeroth", "CREATE_COMPLETE"),
+        ("First", "CREATE_COMPLETE"),
+        ("Middle", "CREATE_COMPLETE"),
+        ("Last", "CREATE_COMPLETE"),
+        ("ordered", "CREATE_COMPLETE"),
+    ]
+
+
+def test_deletion_takes_the_reverse_order(stacks):
+    stacks.deploy("undone", {"Upper": parameter({"Ref": "Lower"}), "Lower": parameter("x")})
+    gone = stacks.delete("undone")
+    assert gone.status == "DELETE_COMPLETE"
+    assert gone.events[-3:] == [
+        ("Upper", "DELETE_COMPLETE"),
+        ("Lower", "DELETE_COMPLETE"),
+        ("undone", "DELETE_COMPLETE"),
+    ]
+
+
+def test_a_deleted_stack_is_found_by_its_id_alone_and_makes_nothing_again(stacks, client):
+    stacks.deploy("gone", {"P": parameter("x", Name="/gone/p")}, outputs={"P": {"Ref": "P"}})
+    stack_id = client("cloudformation").describe_stacks(StackName="gone")["Stacks"][0]["StackId"]
+    stacks.delete("gone")
+    with pytest.raises(ClientError, match="Stack with id gone does not exist"):
+        client("cloudformation").describe_stacks(StackName="gone")
+    assert stacks.describe(stack_id).status == "DELETE_COMPLETE"
+    assert "/gone/p" not in parameters_there(client)
+
+
+def test_an_unmodelled_type_fails_the_stack_by_name_and_makes_nothing(stacks, client):
+    failed = stacks.deploy(
+        "unmodelled",
+        {"Fine": parameter("x", Name="/unmodelled/fine"), "Topic": {"Type": "AWS::SNS::Topic"}},
+    )
+    assert failed.status == "ROLLBACK_COMPLETE"
+    assert "AWS::SNS::Topic is not modelled by the embedded cloud" in failed.reasons["Topic"]
+    assert "/unmodelled/fine" not in parameters_there(client)
+
+
+def test_every_unmodelled_property_is_named_at_once(stacks):
+    failed = stacks.deploy(
+        "properties",
+        {
+            "P": parameter("x", Policies="[]"),
+            "B": bucket("properties-b", WebsiteConfiguration={"IndexDocument": "index.html"}),
+        },
+    )
+    assert failed.status == "ROLLBACK_COMPLETE"
+    assert "Property Policies of AWS::SSM::Parameter is not modelled" in failed.reasons["P"]
+    assert "Property WebsiteConfiguration of AWS::S3::Bucket" in failed.reasons["B"]
+
+
+def test_an_unmodelled_nested_property_fails_the_stack_by_name(stacks):
+    rule = {"Status": "Enabled", "Transitions": [{"StorageClass": "GLACIER"}]}
+    failed = stacks.deploy(
+        "nested", {"B": bucket("nested-b", LifecycleConfiguration={"Rules": [rule]})}
+    )
+    assert failed.status == "ROLLBACK_COMPLETE"
+    assert "LifecycleConfiguration/Rules/0/Transitions is not modelled" in failed.reasons["B"]
+
+
+def test_a_member_that_the_service_does_not_know_fails_the_stack_by_name(stacks):
+    block = {"BlockPublicAcl": True}
+    failed = stacks.deploy(
+        "member", {"B": bucket("member-b", PublicAccessBlockConfiguration=block)}
+    )
+    assert failed.status == "ROLLBACK_COMPLETE"
+    assert '"BlockPublicAcl", must be one of' in failed.reasons["B"]
+
+
+def test_a_failed_creation_deletes_what_it_made_even_the_half_made(stacks, client):
+    client("s3").create_bucket(Bucket="taken-by-another")
+    failed = stacks.deploy(
+        "conflict",
+        {
+            "P": parameter("x", Name="/conflict/p"),
+            "Half": bucket("half-made", OwnershipControls={"Rules": [{"ObjectOwnership": "No"}]}),
+            "B": bucket("taken-by-another") | {"DependsOn": ["P"]},
+        },
+    )
+    assert failed.status == "ROLLBACK_COMPLETE"
+    assert failed.events[0] == ("P", "CREATE_COMPLETE")
+    assert "/conflict/p" not in parameters_there(client)
+    assert {each["Name"] for each in client("s3").list_buckets()["Buckets"]} == {"taken-by-another"}
+    client("s3").delete_bucket(Bucket="taken-by-another")
+
+
+def test_creation_again_after_a_rollback_needs_the_wreck_deleted_first(stacks, client):
+    broken = {"T": {"Type": "AWS::SNS::Topic"}}
+    assert stacks.deploy("wreck", broken).status == "ROLLBACK_COMPLETE"
+    with pytest.raises(ClientError, match="already exists and cannot be created again"):
+        client("cloudformation").create_change_set(
+            StackName="wreck",
+            ChangeSetName="again",
+            ChangeSetType="CREATE",
+            TemplateBody="Resources: {P: {Type: 'AWS::SSM::Parameter'}}",
+        )
+    stacks.delete("wreck")
+    assert stacks.deploy("wreck", {"P": parameter("x")}).status == "CREATE_COMPLETE"
+
+
+def test_an_update_changes_adds_and_removes(stacks, client):
+    stacks.deploy(
+        "changing",
+        {
+            "Kept": parameter("1", Name="/changing/kept"),
+            "Dropped": parameter("x", Name="/changing/dropped"),
+        },
+    )
+    updated = stacks.deploy(
+        "changing",
+        {
+            "Kept": parameter("2", Name="/changing/kept"),
+            "Added": parameter({"Fn::GetAtt": "Kept.Value"}, Name="/changing/added"),
+        },
+        outputs={"Added": {"Fn::GetAtt": ["Added", "Value"]}},
+    )
+    assert updated.status == "UPDATE_COMPLETE"
+    assert updated.outputs == {"Added": "2"}
+    assert updated.events[-4:] == [
+        ("Kept", "UPDATE_COMPLETE"),
+        ("Added", "CREATE_COMPLETE"),
+        ("Dropped", "DELETE_COMPLETE"),
+        ("changing", "UPDATE_COMPLETE"),
+    ]
+    assert "/changing/dropped" not in parameters_there(client)
+
+
+def test_a_replacement_comes_before_its_predecessor_goes_and_dependants_follow(stacks, client):
+    def template(name):
+        return {"P": parameter("x", Name=name), "Q": parameter({"Ref": "P"}, Name="/replaced/q")}
+
+    stacks.deploy("replaced", template("/replaced/old"))
+    updated = stacks.deploy("replaced", template("/replaced/new"))
+    assert updated.status == "UPDATE_COMPLETE"
+    assert updated.events[-4:] == [
+        ("P", "UPDATE_COMPLETE"),
+        ("Q", "UPDATE_COMPLETE"),
+        ("P", "DELETE_COMPLETE"),
+        ("replaced", "UPDATE_COMPLETE"),
+    ]
+    assert client("ssm").get_parameter(Name="/replaced/q")["Parameter"]["Value"] == "/replaced/new"
+    assert "/replaced/old" not in parameters_there(client)
+
+
+def test_a_named_resource_cannot_be_replaced_under_its_name(stacks):
+    def group(kind):
+        schema = [{"AttributeName": "pk", "KeyType": "HASH"}]
+        return {
+            "T": {
+                "Type": "AWS::DynamoDB::Table",
+                "Properties": {
+                    "TableName": "named-table",
+                    "AttributeDefinitions": [{"AttributeName": kind, "AttributeType": "S"}],
+                    "KeySchema": [{**schema[0], "AttributeName": kind}],
+                    "BillingMode": "PAY_PER_REQUEST",
+                },
+            }
+        }
+
+    stacks.deploy("named", group("pk"))
+    failed = stacks.deploy("named", group("id"))
+    assert failed.status == "UPDATE_ROLLBACK_COMPLETE"
+    assert "Rename named-table and update the stack again" in failed.reasons["T"]
+
+
+def test_a_failed_update_brings_everything_back(stacks, client):
+    before = {
+        "Changed": parameter("1", Name="/back/changed"),
+        "Dropped": parameter("x", Name="/back/dropped"),
+        "Replaced": parameter("x", Name="/back/replaced"),
+    }
+    stacks.deploy("back", before, outputs={"V": {"Fn::GetAtt": ["Changed", "Value"]}})
+    failed = stacks.deploy(
+        "back",
+        {
+            "Changed": parameter("2", Name="/back/changed"),
+            "Replaced": parameter("x", Name="/back/successor"),
+            "Added": parameter("x", Name="/back/added"),
+            "Wrong": parameter("x", Type="SecureString") | {"DependsOn": ["Added", "Replaced"]},
+        },
+    )
+    assert failed.status == "UPDATE_ROLLBACK_COMPLETE"
+    assert "SecureString" in failed.reasons["Wrong"]
+    there = {name for name in parameters_there(client) if name.startswith("/back/")}
+    assert there == {"/back/changed", "/back/dropped", "/back/replaced"}
+    assert client("ssm").get_parameter(Name="/back/changed")["Parameter"]["Value"] == "1"
+    assert failed.outputs == {"V": "1"}
+    assert stacks.resource("back", "Replaced") == "/back/replaced"
+    # The template is the old one again, so the same change can be tried once more.
+    again = stacks.deploy("back", before | {"Changed": parameter("3", Name="/back/changed")})
+    assert again.status == "UPDATE_COMPLETE"
+
+
+def test_without_rollback_a_failed_stack_stays_as_it_is(client, stacks):
+    stacks.names.append("stays")
+    body = """
+    Resources:
+      P: {Type: "AWS::SSM::Parameter", Properties: {Name: /stays/p, Type: String, Value: x}}
+      Q: {Type: "AWS::SSM::Parameter", DependsOn: P, Properties: {Type: Secure, Value: x}}
+    """
+    client("cloudformation").create_stack(
+        StackName="stays", TemplateBody=body, DisableRollback=True
+    )
+    assert stacks.describe("stays").status == "CREATE_FAILED"
+    assert "/stays/p" in parameters_there(client)
+
+
+def test_a_bucket_with_objects_stops_the_deletion_and_the_rest_goes(stacks, client):
+    stacks.deploy(
+        "full", {"B": bucket("full-bucket"), "P": parameter({"Ref": "B"}, Name="/full/p")}
+    )
+    client("s3").put_object(Bucket="full-bucket", Key="k", Body=b"x")
+    failed = stacks.delete("full")
+    assert failed.status == "DELETE_FAILED"
+    assert "not empty" in failed.reasons["B"]
+    assert "/full/p" not in parameters_there(client)
+    client("s3").delete_object(Bucket="full-bucket", Key="k")
+    assert stacks.delete("full").status == "DELETE_COMPLETE"
+
+
+def test_a_retained_resource_outlives_its_stack(stacks, client):
+    stacks.deploy("kept", {"B": bucket("kept-bucket") | {"DeletionPolicy": "Retain"}})
+    gone = stacks.delete("kept")
+    assert ("B", "DELETE_SKIPPED") in gone.events
+    client("s3").delete_bucket(Bucket="kept-bucket")
+
+
+def test_a_protected_stack_is_not_deleted(stacks, client):
+    stacks.deploy("protected", {"P": parameter("x")})
+    api = client("cloudformation")
+    api.update_termination_protection(StackName="protected", EnableTerminationProtection=True)
+    with pytest.raises(ClientError, match="TerminationProtection is enabled"):
+        api.delete_stack(StackName="protected")
+    api.update_termination_protection(StackName="protected", EnableTerminationProtection=False)
+
+
+def test_an_export_in_use_keeps_its_stack(stacks, client):
+    exported = {"Arn": {"Value": {"Ref": "P"}, "Export": {"Name": "the-parameter"}}}
+    stacks.deploy("exporter", {"P": parameter("x", Name="/exporter/p")}, Outputs=exported)
+    importing = {"Q": parameter({"Fn::ImportValue": "the-parameter"}, Name="/importer/q")}
+    assert stacks.deploy("importer", importing).status == "CREATE_COMPLETE"
+    assert client("ssm").get_parameter(Name="/importer/q")["Parameter"]["Value"] == "/exporter/p"
+    with pytest.raises(ClientError, match="in use by importer"):
+        client("cloudformation").delete_stack(StackName="exporter")
+    stacks.delete("importer")
+    assert stacks.delete("exporter").status == "DELETE_COMPLETE"
+
+
+def test_an_import_of_nothing_fails_by_name(stacks):
+    failed = stacks.deploy("lonely", {"Q": parameter({"Fn::ImportValue": "nobody"})})
+    assert failed.status == "ROLLBACK_COMPLETE"
+    assert "No export named nobody found" in failed.reasons["Q"]
+
+
+def test_a_get_att_that_the_type_lacks_fails_by_name(stacks):
+    failed = stacks.deploy(
+        "lacking", {"P": parameter("x"), "Q": parameter({"Fn::GetAtt": ["P", "Nope"]})}
+    )
+    assert failed.status == "ROLLBACK_COMPLETE"
+    assert "does not support attribute Nope" in failed.reasons["Q"]
+
+
+def test_events_come_in_pages_newest_first_each_later_than_the_one_before(stacks, client):
+    stacks.deploy("many", {f"P{number}": parameter("x") for number in range(40)})
+    answer = client("cloudformation").describe_stack_events(StackName="many")
+    assert len(answer["StackEvents"]) == 100
+    pages = client("cloudformation").get_paginator("describe_stack_events")
+    events = [each for page in pages.paginate(StackName="many") for each in page["StackEvents"]]
+    assert len({event["EventId"] for event in events}) == len(events) == 40 * 3 + 3
+    times = [event["Timestamp"] for event in events]
+    assert times == sorted(set(times), reverse=True)
