@@ -1,0 +1,1 @@
+"""The `cohort` command: what an admin and an advisor do, from the terminal."""

@@ -1,0 +1,77 @@
+"""Where the command works: the cohort, the AWS account and region, and the clients to speak to."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+from infra.cli.terminal import Refused
+from infra.cohort.loading import load
+from infra.cohort.model import Cohort
+
+
+@dataclass(frozen=True)
+class Site:
+    """A cohort in the account that the environment's credentials belong to."""
+
+    cohort: Cohort
+
+    @classmethod
+    def of(cls, file: Path) -> Site:
+        return cls(load(file))
+
+    def client(self, service: str) -> Any:
+        return boto3.client(service, region_name=self.cohort.region)
+
+    @cached_property
+    def account(self) -> str:
+        return str(self.client("sts").get_caller_identity()["Account"])
+
+    def bucket(self, purpose: str) -> str:
+        return self.cohort.names.bucket(purpose, account=self.account, region=self.cohort.region)
+
+    def workspace(self, learner: str) -> dict[str, Any] | None:
+        """The learner's workspace config as deployed, or None if it is not."""
+        ssm = self.client("ssm")
+        name = self.cohort.names.workspace_parameter(learner)
+        try:
+            value = ssm.get_parameter(Name=name)["Parameter"]["Value"]
+        except ssm.exceptions.ParameterNotFound:
+            return None
+        document = json.loads(value)
+        assert isinstance(document, dict)
+        return document
+
+    def broker(self, learner: str, request: dict[str, Any]) -> dict[str, Any]:
+        """Ask the broker on behalf of `learner`, through the alias that is their identity.
+
+        Raises:
+            Refused: with the broker's sentence, or what the file should name.
+        """
+        learners = [person.id for _, person in self.cohort.learners]
+        if learner not in learners:
+            raise Refused(f"{learner!r} is no learner of {self.cohort.name}: {', '.join(learners)}")
+        client = self.client("lambda")
+        function = self.cohort.names.function("broker")
+        try:
+            answer = client.invoke(
+                FunctionName=f"{function}:{self.cohort.names.alias(learner)}",
+                Payload=json.dumps(request).encode(),
+            )
+        except client.exceptions.ResourceNotFoundException:
+            raise Refused(
+                f"{self.cohort.name} has no broker for {learner}: is the cohort deployed in "
+                f"account {self.account}, {self.cohort.region}?"
+            ) from None
+        body = json.loads(answer["Payload"].read())
+        if "FunctionError" in answer:
+            raise Refused(f"the broker failed: {body.get('errorMessage', body)}")
+        if not body.get("ok"):
+            raise Refused(str(body.get("error", {}).get("message", body)))
+        assert isinstance(body, dict)
+        return body

@@ -1,0 +1,29 @@
+"""`cohort check`: says everything that is wrong with a cohort file, or what it describes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from infra.cli.terminal import console, without_traceback
+from infra.cohort.loading import load
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@without_traceback
+def check(file: Path) -> None:
+    """Read a cohort FILE and print every problem, each with its place and its remedy.
+
+    Exit status 0 if the file is good, 1 if it is not. Needs no AWS account.
+    """
+    cohort = load(file)
+    learners = len(cohort.learners)
+    console.print(f"[green]{file} is good[/green]: {cohort.name}, {cohort.region}")
+    console.print(
+        f"{len(cohort.teams)} teams, {learners} learners, {len(cohort.advisors)} advisors; "
+        f"{cohort.starts} to {cohort.ends}; projects: {', '.join(cohort.projects)}"
+    )
+    cap = cohort.budget.per_learner_usd
+    console.print(f"At most ${cap} for a learner, ${cap * learners} for the cohort.")

@@ -1,0 +1,78 @@
+"""`cohort demo`: sets the stage, tells the chapters in order, and always clears the stage."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+
+import click
+from rich.markup import escape
+
+from infra.cli.demo.narrator import Narrator, NotAsTold
+from infra.cli.terminal import Refused, console, errors
+
+
+@click.command()
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("out"),
+    show_default=True,
+    help="Folder for the record, the executed notebook, the board and the logs.",
+)
+@click.option(
+    "--keep", is_flag=True, help="Leave the academy open, to be tried by hand, until Enter."
+)
+def demo(out: Path, keep: bool) -> None:
+    """A small academy, whole: deployed, learned in, scored, closed, destroyed. About two minutes.
+
+    Runs on the embedded cloud: no AWS account, no Docker, no network. What happens is real: the
+    unmodified CDK CLI deploys, a JupyterLab opens, a notebook runs in it, a model trains as a job,
+    its forecasts are scored on held-out data, and IAM refuses what it must. Every step is checked;
+    exit status 0 only if all was as told. The record is OUT/demo.json.
+    """
+    # Imported here: these bring moto's and Jupyter's clients, which `cohort check` does not need.
+    from infra.cli.demo.chapters import CHAPTERS
+    from infra.cli.demo.stage import Stage
+
+    signal.signal(signal.SIGTERM, _interrupt)
+    if out.exists():
+        for name in ("demo.json", "demo"):
+            path = out / name
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    narrator = Narrator(console, out / "demo.json")
+    stage = Stage(out.resolve(), keep=keep)
+    failure: str | None = None
+    try:
+        for chapter in CHAPTERS:
+            chapter(stage, narrator)
+    except (NotAsTold, Refused) as error:
+        failure = str(error)
+    except KeyboardInterrupt:
+        failure = "interrupted"
+    except Exception as error:
+        errors.print_exception(show_locals=False)
+        failure = f"{type(error).__name__}: {error}"
+    finally:
+        # A second Ctrl-C must not leave processes behind.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        stage.clear()
+    narrator.write(finished=failure is None)
+    console.print()
+    if failure:
+        errors.print(f"[red]The demo did not go as told: {escape(failure)}[/red]")
+        errors.print(f"The record is {narrator.record}; logs are in {stage.logs}.")
+        sys.exit(130 if failure == "interrupted" else 1)
+    console.print(f"[green]All of it as told, in {narrator.seconds:.0f} seconds.[/green]")
+    for path in stage.products:
+        console.print(
+            f"   {path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path}"
+        )
+    console.print(f"   {narrator.record}")
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

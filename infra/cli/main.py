@@ -1,0 +1,40 @@
+"""The `cohort` command and its verbs."""
+
+from __future__ import annotations
+
+import click
+
+from infra.cli.check import check
+from infra.cli.close import close
+from infra.cli.demo.command import demo
+from infra.cli.offline import offline
+from infra.cli.plan import plan
+from infra.cli.prices import prices
+from infra.cli.publish import publish
+from infra.cli.spaces import open_space
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+def cohort() -> None:
+    """Runs an academy's cohort: from its file to a running academy, and back to nothing.
+
+    \b
+    The life of a cohort:
+      cohort check cohorts/fall.yaml                     is the file right?
+      cohort plan cohorts/fall.yaml                      what will it be, need and cost?
+      npx cdk deploy --all -c cohort=cohorts/fall.yaml   provision it
+      cohort publish cohorts/fall.yaml                   library, templates, data
+      cohort open ana --file cohorts/fall.yaml           a learner's workspace
+      cohort close cohorts/fall.yaml                     stop and empty
+      npx cdk destroy --all -c cohort=cohorts/fall.yaml  remove it
+
+    The same against the embedded cloud, without an AWS account: `cohort offline up`.
+    """
+
+
+for command in (check, plan, publish, open_space, close, prices, offline, demo):
+    cohort.add_command(command)
+
+
+if __name__ == "__main__":
+    cohort()

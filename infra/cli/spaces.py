@@ -1,0 +1,61 @@
+"""`cohort open`: starts a learner's space through the broker and prints the link to it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+
+from infra.cli.account import Site
+from infra.cli.options import cohort_file
+from infra.cli.terminal import Refused, console, usd, without_traceback
+
+#: Starting an app takes minutes on AWS: an instance is provisioned and an image is pulled.
+START_MINUTES = 15
+
+
+@click.command("open")
+@click.argument("learner")
+@cohort_file
+@click.option("--instance", help="An instance type that the cohort file lists; default: its first.")
+@click.option("--hours", type=float, help="How long to reserve; the app ends then unless renewed.")
+@without_traceback
+def open_space(learner: str, file: Path, instance: str | None, hours: float | None) -> None:
+    """Start LEARNER's space, within the budget, and print a link that opens JupyterLab.
+
+    The link lives five minutes and opens the space for whoever holds it. Run the command again for
+    a new one: an open space is not started twice.
+    """
+    url = open_and_wait(Site.of(file), learner, instance=instance, hours=hours)
+    # The link alone on standard output, so that it can be piped.
+    click.echo(url)
+
+
+def open_and_wait(
+    site: Site, learner: str, *, instance: str | None = None, hours: float | None = None
+) -> str:
+    """Open the learner's space, wait until JupyterLab runs, and return a presigned link to it.
+
+    Raises:
+        Refused: by the broker, or because the app failed or took too long.
+    """
+    request: dict[str, object] = {"op": "open_space"}
+    if instance is not None:
+        request["instance"] = instance
+    if hours is not None:
+        request["hours"] = hours
+    opened = site.broker(learner, request)
+    note = f"reserved {usd(opened['reserved_micro_usd'])} until {opened['ends_at']}"
+    with console.status(f"{learner}'s space is starting ({note})"):
+        deadline = time.monotonic() + START_MINUTES * 60
+        wait = 0.25
+        while time.monotonic() < deadline:
+            space = site.broker(learner, {"op": "space", "link": True})
+            if space["status"] == "InService":
+                return str(space["url"])
+            if space["status"] == "Failed":
+                raise Refused(f"{learner}'s space did not start: {space.get('failure')}")
+            time.sleep(wait)
+            wait = min(wait * 1.5, 10)
+    raise Refused(f"{learner}'s space did not start within {START_MINUTES} minutes; try again")
