@@ -170,7 +170,9 @@ def _delete_old_scripts(site: Site) -> int:
         if (workspace := site.workspace(learner.id))
     }
     prefix = site.cohort.names.lifecycle_config("")
-    pages = sagemaker.get_paginator("list_studio_lifecycle_configs").paginate(NameContains=prefix)
+    pages = sagemaker.get_paginator("list_studio_lifecycle_configs").paginate(
+        NameContains=prefix.rstrip("-")
+    )
     old = [
         config["StudioLifecycleConfigName"]
         for page in pages
