@@ -51,17 +51,22 @@ def without_traceback(function: Callable[P, R]) -> Callable[P, R]:
         except CohortFileError as error:
             print_findings(error)
         except Refused as error:
-            errors.print(f"[red]{escape(str(error))}[/red]")
+            _say(str(error))
         except ClientError as error:
             code = error.response.get("Error", {}).get("Code", "?")
             message = error.response.get("Error", {}).get("Message", "")
-            errors.print(f"[red]AWS refused {error.operation_name}: {code}: {message}[/red]")
+            _say(f"AWS refused {error.operation_name}: {code}: {message}")
         except BotoCoreError as error:
-            errors.print(f"[red]AWS could not be asked: {error}[/red]")
-            errors.print("Check the credentials, the region and the network.")
+            _say(f"AWS could not be asked: {error}")
+            _say("Check the credentials, the region and the network.")
         sys.exit(1)
 
     return run
+
+
+def _say(sentence: str) -> None:
+    # What AWS or a file said is shown, never read as markup; and no name in it is broken in two.
+    errors.print(f"[red]{escape(sentence)}[/red]", soft_wrap=True)
 
 
 def print_findings(error: CohortFileError) -> None:
