@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import signal
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 from types import FrameType
 
 import click
+from rich.console import Console
 from rich.markup import escape
 
 from infra.cli.demo.narrator import Narrator, NotAsTold
@@ -26,7 +28,12 @@ from infra.cli.terminal import Refused, console, errors
 @click.option(
     "--keep", is_flag=True, help="Leave the academy open, to be tried by hand, until Enter."
 )
-def demo(out: Path, keep: bool) -> None:
+@click.option(
+    "--picture",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Also draw it as an SVG file.",
+)
+def demo(out: Path, keep: bool, picture: Path | None) -> None:
     """A small academy, whole: deployed, learned in, scored, closed, destroyed. About two minutes.
 
     Runs on the embedded cloud: no AWS account, no Docker, no network. What happens is real: the
@@ -43,7 +50,8 @@ def demo(out: Path, keep: bool) -> None:
         for name in ("demo.json", "demo"):
             path = out / name
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-    narrator = Narrator(console, out / "demo.json")
+    told = _recording() if picture else console
+    narrator = Narrator(told, out / "demo.json")
     stage = Stage(out.resolve(), keep=keep)
     failure: str | None = None
     try:
@@ -61,17 +69,24 @@ def demo(out: Path, keep: bool) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         stage.clear()
     narrator.write(finished=failure is None)
-    console.print()
+    told.print()
     if failure:
         errors.print(f"[red]The demo did not go as told: {escape(failure)}[/red]")
         errors.print(f"The record is {narrator.record}; logs are in {stage.logs}.")
         sys.exit(130 if failure == "interrupted" else 1)
-    console.print(f"[green]All of it as told, in {narrator.seconds:.0f} seconds.[/green]")
-    for path in stage.products:
-        console.print(
-            f"   {path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path}"
-        )
-    console.print(f"   {narrator.record}")
+    told.print(f"[green]All of it as told, in {narrator.seconds:.0f} seconds.[/green]")
+    for path in (*stage.products, narrator.record.resolve()):
+        shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+        told.print(f"   {shown}")
+    if picture:
+        drawn = told.export_svg(title="make demo")
+        # The fonts that rich names are on another host; the reader's own will do.
+        picture.write_text(re.sub(r"@font-face {.*?}", "", drawn, flags=re.S), encoding="utf-8")
+
+
+def _recording() -> Console:
+    """A console that shows as usual and remembers, without the line that moves."""
+    return Console(record=True, width=104, highlight=False, force_interactive=False)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

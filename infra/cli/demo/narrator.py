@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.rule import Rule
 from rich.status import Status
+from rich.table import Table
 
 
 class NotAsTold(Exception):
@@ -44,10 +45,10 @@ class Step:
         self.status.update(escape(what[:110]))
 
     def say(self, what: str) -> None:
-        self.narrator.console.print(f"   {what}")
+        self.show(what)
 
     def show(self, what: RenderableType) -> None:
-        self.narrator.console.print(Padding(what, (0, 3)))
+        self.narrator.console.print(Padding(what, (0, 0, 0, 3)))
 
     def check(self, what: str, passed: bool, detail: str = "") -> None:
         """Hold `what` against what happened.
@@ -58,7 +59,9 @@ class Step:
         self.checks.append(Check(what, passed, detail))
         mark = "[green]✓[/green]" if passed else "[red]✗[/red]"
         tail = f" [dim]{escape(detail)}[/dim]" if detail else ""
-        self.narrator.console.print(f"   {mark} {escape(what)}{tail}")
+        line = Table.grid(padding=(0, 1, 0, 0))
+        line.add_row(mark, f"{escape(what)}{tail}")
+        self.show(line)
         if not passed:
             raise NotAsTold(f"{self.title}: {what} {detail}".rstrip())
 
