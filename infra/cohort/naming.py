@@ -63,6 +63,10 @@ RULES: dict[str, NameRule] = {
         NameRule("parameter", r"^(?:/[a-zA-Z0-9_.-]+)+$", 1011, "ssm PutParameter"),
         NameRule("key alias", r"^alias/[a-zA-Z0-9/_-]+$", 256, "kms CreateAlias"),
         NameRule("log group", r"^[.\-_/#A-Za-z0-9]+$", 512, "logs CreateLogGroup"),
+        NameRule("topic", r"^[a-zA-Z0-9_-]+$", 256, "sns CreateTopic"),
+        NameRule("queue", r"^[a-zA-Z0-9_-]+$", 80, "sqs CreateQueue"),
+        NameRule("alarm", r"^[^\s]+$", 255, "cloudwatch PutMetricAlarm"),
+        NameRule("budget", r"^[^:\\]+$", 100, "budgets CreateBudget"),
     )
 }
 
@@ -78,6 +82,17 @@ def illegal(kind: str, name: str) -> str | None:
     if not re.fullmatch(rule.pattern, name):
         return f"{kind} name {name!r} does not match {rule.pattern} ({rule.source})"
     return None
+
+
+#: What each alarm of a cohort watches.
+ALARMS = (
+    "dead-letters",
+    "sweep-silent",
+    "broker-errors",
+    "settler-errors",
+    "sweep-errors",
+    "scorer-errors",
+)
 
 
 @dataclass(frozen=True)
@@ -145,6 +160,25 @@ class Names:
 
     def stop_schedule(self, learner: str) -> str:
         return f"{learner}--stop-app"
+
+    # --- what the admin is told, and what is behind it ------------------------------------------
+    def topic(self, purpose: str) -> str:
+        """An SNS topic; `purpose`: notices."""
+        return f"{self.cohort}-{purpose}"
+
+    @property
+    def dead_letters(self) -> str:
+        """The queue of events that no function could deal with."""
+        return f"{self.cohort}-dead-letters"
+
+    def alarm(self, purpose: str) -> str:
+        """An alarm; `purpose`: one of ALARMS."""
+        return f"{self.cohort}-{purpose}"
+
+    @property
+    def backstop_budget(self) -> str:
+        """The AWS Budget that stands behind the ledger."""
+        return f"{self.cohort}-back-stop"
 
     # --- roles: `path` keeps policies short at any number of learners ---------------------------
     def role_path(self, kind: str) -> str:
@@ -219,6 +253,11 @@ class Names:
         yield "key alias", self.key_alias("vault")
         yield "lifecycle config", self.lifecycle_config("0" * 64)
         yield "schedule group", self.schedule_group
+        yield "topic", self.topic("notices")
+        yield "queue", self.dead_letters
+        yield "budget", self.backstop_budget
+        for purpose in ALARMS:
+            yield "alarm", self.alarm(purpose)
         yield "parameter", self.settings_parameter
         for part in ("vpc", "subnets"):
             yield "parameter", self.network_parameter(part)

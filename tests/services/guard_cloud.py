@@ -11,12 +11,25 @@ from typing import Any
 from infra.cohort.naming import Names
 from infra.cohort.prices import PriceList
 from infra.services.guard.broker import Call, answer
-from infra.services.guard.cloud import App, InUse, Job, TurnedDown, Unclear, Workspace
-from infra.services.guard.ledger import Account, Change, Entry, Reservation
+from infra.services.guard.cloud import (
+    App,
+    InUse,
+    Job,
+    LiveApp,
+    TurnedDown,
+    Unclear,
+    Versions,
+    Workspace,
+)
+from infra.services.guard.journal import MemoryJournal
+from infra.services.guard.ledger import Account, Act, Change, Entry, Reservation
 from infra.services.guard.memory import MemoryLedger
 from infra.services.guard.reconcile import Guard
 from infra.services.guard.settings import Settings, settings_document
 from infra.services.guard.settling import sweep
+from infra.services.guard.storage_prices import storage_prices
+from infra.services.guard.sweeping import Sweep
+from infra.services.guard.training import billed_disk_gb
 
 START = dt.datetime(2026, 12, 1, 9, 0, tzinfo=dt.UTC)
 CAP = 25_000_000
@@ -127,6 +140,14 @@ class SimulatedCloud:
         self.jobs: dict[str, RunningJob] = {}
         self.jobs_last = dt.timedelta(minutes=30)
         self.app_fails = ""
+        #: How much a listing gives at once.
+        self.page = 2
+        #: Apps that the guard did not start and has no place for.
+        self.strays: list[LiveApp] = []
+        self.ended: list[LiveApp] = []
+        #: Versions in the bucket `work`: key, bytes, whether it is the latest.
+        self.objects: list[tuple[str, int, bool]] = []
+        self.published: list[tuple[str, str, str, dict[str, str]]] = []
         self.workspaces: dict[str, dict[str, Any] | None] = {
             Names("earth").workspace_parameter(learner): {
                 "version": 1,
@@ -247,6 +268,62 @@ class SimulatedCloud:
 
         self.trouble.around("stop_job", stop)
 
+    # --- what the sweep looks through -------------------------------------------------------------
+    def _page(self, name: str, rows: list[Any], token: str) -> tuple[list[Any], str]:
+        def page() -> tuple[list[Any], str]:
+            start = int(token or 0)
+            more = start + self.page < len(rows)
+            return rows[start : start + self.page], str(start + self.page) if more else ""
+
+        return self.trouble.around(name, page)
+
+    def domains(self, token: str) -> tuple[list[tuple[str, str]], str]:
+        mine = [(f"d-{learner}", f"earth--{learner}") for learner in sorted(TEAMS)]
+        return self._page("domains", [*mine, ("d-mars", "mars--eve")], token)
+
+    def live_apps(self, token: str) -> tuple[list[LiveApp], str]:
+        # As AWS does: a page of what there is and was, of which some may have ended.
+        rows = [
+            LiveApp(domain, space, "", "JupyterLab", "default", apps[-1].created)
+            for (domain, space), apps in sorted(self.apps.items())
+            if apps
+        ]
+        found, token = self._page("live_apps", [*rows, *self.strays], token)
+        return [app for app in found if self._lives(app)], token
+
+    def _lives(self, app: LiveApp) -> bool:
+        if app in self.strays:
+            return app not in self.ended
+        return self.apps[app.domain, app.space][-1].status(self.now) in ("Pending", "InService")
+
+    def end_app(self, app: LiveApp) -> None:
+        def end() -> None:
+            if app in self.strays:
+                self.ended.append(app)
+            else:
+                self._delete(app.domain, app.space)
+
+        self.trouble.around("end_app", end)
+
+    def live_jobs(self, prefix: str, token: str) -> tuple[list[str], str]:
+        rows = [n for n, job in sorted(self.jobs.items()) if prefix in n and self.now < job.ends]
+        return self._page("live_jobs", rows, token)
+
+    def disks(self, token: str) -> tuple[list[tuple[str, str, int]], str]:
+        rows = [(f"d-{learner}", f"earth--{learner}", 20) for learner in sorted(TEAMS)]
+        return self._page("disks", [*rows, ("d-mars", "mars--eve", 99)], token)
+
+    def versions(self, bucket: str, prefix: str, key: str, version: str) -> Versions:
+        assert bucket == "earth-work"
+        rows = [row for row in self.objects if row[0].startswith(prefix)]
+        found, token = self._page("versions", rows, version)
+        return Versions(tuple(found), found[-1][0] if token else "", token)
+
+    def publish(self, topic: str, title: str, text: str, attributes: dict[str, str]) -> None:
+        self.trouble.around(
+            "publish", lambda: self.published.append((topic, title, text, attributes))
+        )
+
 
 class TroubledLedger:
     """A ledger whose calls can break as the cloud's can."""
@@ -272,8 +349,11 @@ class TroubledLedger:
     def entries(self, learner: str, limit: int) -> list[Entry]:
         return self.inner.entries(learner, limit)
 
-    def freeze(self, learner: str, cap: int, frozen: bool) -> None:
-        self.inner.freeze(learner, cap, frozen)
+    def record(self, act: Act) -> Account:
+        return self.trouble.around("ledger.record", lambda: self.inner.record(act))
+
+    def acts(self, learner: str, limit: int) -> list[Act]:
+        return self.inner.acts(learner, limit)
 
 
 class Academy:
@@ -289,6 +369,8 @@ class Academy:
             ledger=TroubledLedger(self.ledger, self.cloud.trouble),
             cloud=self.cloud,
         )
+        self.journal = MemoryJournal()
+        self.pauses: list[float] = []
         self._openings = 0
 
     def configure(self, **changes: Any) -> None:
@@ -311,6 +393,22 @@ class Academy:
     def sweep(self) -> dict[str, int]:
         return sweep(self.guard, now=lambda: self.cloud.now, more_time=lambda: True)
 
+    def full_sweep(self, more_time: Callable[[], bool] = lambda: True) -> dict[str, int]:
+        """The whole sweep, as the function runs it."""
+        return Sweep(
+            guard=self.guard,
+            survey=self.cloud,
+            journal=self.journal,
+            topic="arn:aws:sns:us-east-1:123456789012:earth-notices",
+            now=lambda: self.cloud.now,
+            more_time=more_time,
+            pause=self.pauses.append,
+        ).run()
+
+    def account(self, learner: str = "ana") -> Account:
+        """The learner's account as it stands, without looking at settings."""
+        return self.ledger.accounts[learner]
+
     def money(self, learner: str = "ana") -> Account:
         return self.ledger.account(learner, self.guard.settings.cap_micro_usd)
 
@@ -328,7 +426,12 @@ class Academy:
                 resources = job.request["ResourceConfig"]
                 kind, count = resources["InstanceType"], resources["InstanceCount"]
                 hour = prices.micro_usd_per_hour("us-east-1", "training", kind)
-                total += -(-hour * count * self.cloud.billable(job) // 3600)
+                seconds = self.cloud.billable(job)
+                gb = billed_disk_gb(kind, resources["VolumeSizeInGB"]) * count
+                disk = gb * storage_prices("us-east-1").training_disk
+                total += -(-hour * count * seconds // 3600)
+                # By the month that costs most an hour: 28 days.
+                total += -(-disk * seconds // (28 * 86_400))
         return total
 
     def check(self) -> None:

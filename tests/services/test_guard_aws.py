@@ -12,7 +12,7 @@ from botocore.exceptions import ReadTimeoutError
 from botocore.stub import Stubber
 
 from infra.services.guard.aws import AwsCloud
-from infra.services.guard.cloud import InUse, TurnedDown, Unclear, Workspace
+from infra.services.guard.cloud import InUse, LiveApp, TurnedDown, Unclear, Versions, Workspace
 from infra.services.guard.problems import Misconfigured
 from infra.services.guard.requests import parse
 from infra.services.guard.training import training_request
@@ -241,3 +241,119 @@ def test_a_job_that_ended_before_the_stop_is_no_error(
 ) -> None:
     fail(stubs["sagemaker"], "stop_training_job", "ValidationException", "cannot be stopped")
     cloud.stop_job("j")
+
+
+# --- what the sweep looks through --------------------------------------------------------------
+
+
+def test_listings_are_read_page_by_page(cloud: AwsCloud, stubs: dict[str, Stubber]) -> None:
+    stub = stubs["sagemaker"]
+    domain = {"DomainId": "d-abc", "DomainName": "earth--ana"}
+    stub.add_response("list_domains", {"Domains": [domain], "NextToken": "t"}, {"MaxResults": 100})
+    assert cloud.domains("") == ([("d-abc", "earth--ana")], "t")
+    asked: dict[str, Any] = {"MaxResults": 100, "NextToken": "t"}
+    stub.add_response("list_domains", {"Domains": []}, asked)
+    assert cloud.domains("t") == ([], "")
+    job = {
+        "TrainingJobName": "earth--falcon--ana--00000000",
+        "TrainingJobArn": "arn:aws:sagemaker:us-east-1:123456789012:training-job/x",
+        "CreationTime": AT,
+        "TrainingJobStatus": "InProgress",
+    }
+    asked |= {"NameContains": "earth--", "StatusEquals": "InProgress"}
+    stub.add_response("list_training_jobs", {"TrainingJobSummaries": [job]}, asked)
+    assert cloud.live_jobs("earth--", "t") == (["earth--falcon--ana--00000000"], "")
+
+
+def test_only_apps_that_bill_are_listed(cloud: AwsCloud, stubs: dict[str, Stubber]) -> None:
+    def app(status: str, **owner: str) -> dict[str, Any]:
+        named = {"DomainId": "d-abc", "AppType": "JupyterLab", "AppName": "default"}
+        return {**named, **owner, "Status": status, "CreationTime": AT}
+
+    apps = [
+        app("InService", SpaceName="earth--ana"),
+        app("Pending", UserProfileName="earth--ben"),
+        *(app(status, SpaceName="s") for status in ("Deleted", "Deleting", "Failed")),
+    ]
+    stubs["sagemaker"].add_response("list_apps", {"Apps": apps}, {"MaxResults": 100})
+    mine = LiveApp("d-abc", "earth--ana", "", "JupyterLab", "default", AT)
+    theirs = LiveApp("d-abc", "", "earth--ben", "JupyterLab", "default", AT)
+    assert cloud.live_apps("") == ([mine, theirs], "")
+    stubs["sagemaker"].add_response("delete_app", {}, APP)
+    cloud.end_app(mine)
+    owner = {"UserProfileName": "earth--ben"}
+    asked = {"DomainId": "d-abc", "AppType": "JupyterLab", "AppName": "default", **owner}
+    stubs["sagemaker"].add_response("delete_app", {}, asked)
+    cloud.end_app(theirs)
+
+
+def test_the_disks_of_spaces_are_read(cloud: AwsCloud, stubs: dict[str, Stubber]) -> None:
+    size = {"SpaceStorageSettings": {"EbsStorageSettings": {"EbsVolumeSizeInGb": 20}}}
+    spaces = [
+        {"DomainId": "d-abc", "SpaceName": "earth--ana", "SpaceSettingsSummary": size},
+        {"DomainId": "d-abc", "SpaceName": "shared"},
+    ]
+    stubs["sagemaker"].add_response("list_spaces", {"Spaces": spaces})
+    assert cloud.disks("") == ([("d-abc", "earth--ana", 20)], "")
+
+
+def test_versions_are_read_with_what_was_deleted(cloud: AwsCloud) -> None:
+    with Stubber(cloud._client("s3")) as stub:
+        stub.add_response(
+            "list_object_versions",
+            {
+                "Versions": [{"Key": "teams/a/x", "Size": 7, "IsLatest": False}],
+                "DeleteMarkers": [{"Key": "teams/a/x", "IsLatest": True}],
+                "IsTruncated": True,
+                "NextKeyMarker": "teams/a/x",
+                "NextVersionIdMarker": "v",
+            },
+            {"Bucket": "earth-work", "Prefix": "teams/"},
+        )
+        rows = (("teams/a/x", 7, False), ("teams/a/x", 0, True))
+        assert cloud.versions("earth-work", "teams/", "", "") == Versions(rows, "teams/a/x", "v")
+        stub.add_client_error(
+            "list_object_versions",
+            "SlowDown",
+            http_status_code=503,
+            expected_params={
+                "Bucket": "earth-work",
+                "Prefix": "teams/",
+                "KeyMarker": "teams/a/x",
+                "VersionIdMarker": "v",
+            },
+        )
+        with pytest.raises(TurnedDown) as refused:
+            cloud.versions("earth-work", "teams/", "teams/a/x", "v")
+        assert refused.value.throttled
+
+
+def test_a_notice_goes_to_the_topic(cloud: AwsCloud) -> None:
+    topic = "arn:aws:sns:us-east-1:123456789012:earth-notices"
+    with Stubber(cloud._client("sns")) as stub:
+        stub.add_response(
+            "publish",
+            {"MessageId": "m"},
+            {
+                "TopicArn": topic,
+                "Subject": "soon",
+                "Message": "text",
+                "MessageAttributes": {"kind": {"DataType": "String", "StringValue": "ends"}},
+            },
+        )
+        cloud.publish(topic, "soon", "text", {"kind": "ends"})
+
+
+def test_storage_prices_are_those_of_the_plan() -> None:
+    from infra.assurance.standing_cost import PriceTable
+    from infra.cohort.prices import PriceList, UnknownPrice, micro_usd
+    from infra.services.guard.storage_prices import storage_prices
+
+    for region in PriceList.snapshot().regions():
+        table = PriceTable.of(region).prices
+        prices = storage_prices(region)
+        assert prices.training_disk == micro_usd(table["training_disk"].usd)
+        assert prices.space_disk == micro_usd(table["space_disk"].usd)
+        assert prices.objects == micro_usd(table["s3_stored"].usd)
+    with pytest.raises(UnknownPrice, match="eu-north-9"):
+        storage_prices("eu-north-9")

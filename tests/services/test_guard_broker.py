@@ -7,12 +7,23 @@ import datetime as dt
 import pytest
 
 from infra.services.guard import money
+from infra.services.guard.ledger import freeze
 from tests.services.guard_cloud import CAP, START, TEAMS, Academy, Trouble
 
 HOUR = dt.timedelta(hours=1)
 MINUTE = dt.timedelta(minutes=1)
 M5 = 115_000
+G5 = 1_408_000
 T3 = 50_000
+#: Of a job with the disk it gets unless it asks: 10 GB.
+DISK = {"disk_gb": 10, "disk_price": 140_000}
+
+
+def m5_cost(seconds: int) -> int:
+    return money.cost(M5, 1, seconds, **DISK)
+
+
+M5_RESERVED = money.worst_case(M5, 1, 3600, upload_seconds=300, **DISK)
 
 
 @pytest.fixture
@@ -25,7 +36,7 @@ def academy() -> Academy:
 
 def test_a_job_is_reserved_started_and_settled_to_what_was_billed(academy: Academy) -> None:
     answer = academy.train()
-    reserved = money.worst_case(M5, 1, 3600)
+    reserved = M5_RESERVED
     assert answer == {
         "ok": True,
         "job": "earth--falcon--ana--aaaaaaaa",
@@ -36,7 +47,7 @@ def test_a_job_is_reserved_started_and_settled_to_what_was_billed(academy: Acade
     academy.cloud.move(HOUR)
     status = academy.ask("ana", op="job", job=answer["job"])
     assert status["status"] == "Completed"
-    assert status["cost_micro_usd"] == M5 // 2 == academy.money().spent
+    assert status["cost_micro_usd"] == m5_cost(1800) == academy.money().spent
     assert academy.money().reserved == 0
 
 
@@ -69,7 +80,7 @@ def test_the_same_token_twice_is_one_job_and_one_charge(academy: Academy) -> Non
     academy.cloud.move(HOUR)
     academy.sweep()
     assert academy.train() == first
-    assert academy.money().spent == M5 // 2
+    assert academy.money().spent == m5_cost(1800)
 
 
 def test_one_token_cannot_stand_for_two_jobs(academy: Academy) -> None:
@@ -78,16 +89,17 @@ def test_one_token_cannot_stand_for_two_jobs(academy: Academy) -> None:
         error = academy.train(**change)["error"]
         assert error["code"] == "input"
         assert "new one" in error["message"]
-    assert academy.money().reserved == money.worst_case(M5, 1, 3600)
+    assert academy.money().reserved == M5_RESERVED
 
 
 def test_a_job_over_budget_is_refused_with_the_figures() -> None:
     academy = Academy(cap_micro_usd=3_209_999)
     answer = academy.train(instance="ml.g5.xlarge", hours=4)
-    needed = money.worst_case(1_408_000, 1, 4 * 3600)
+    # No disk: instances of this family bring their own.
+    needed = money.worst_case(G5, 1, 4 * 3600, upload_seconds=300)
     assert answer["error"] == {
         "code": "budget",
-        "message": "Your budget has $3.20 left; this job could cost up to $5.97 "
+        "message": "Your budget has $3.20 left; this job could cost up to $6.09 "
         "(1 x ml.g5.xlarge for 4 h).",
         "available_micro_usd": 3_209_999,
         "needed_micro_usd": needed,
@@ -102,7 +114,7 @@ def test_what_runs_counts_against_the_budget() -> None:
     assert academy.train(instance="ml.g5.xlarge", hours=4)["ok"]
     error = academy.train(token="b" * 32, instance="ml.g5.xlarge", hours=4)["error"]
     assert error["code"] == "budget"
-    assert "$5.96 is held for what runs now" in error["message"]
+    assert "$6.08 is held for what runs now" in error["message"]
 
 
 @pytest.mark.parametrize(
@@ -136,7 +148,7 @@ def test_more_is_billed_than_reserved_and_the_ledger_says_so(academy: Academy) -
     academy.cloud.jobs[name].billed = 2 * 3600
     academy.cloud.move(HOUR)
     academy.sweep()
-    assert academy.money().spent == 2 * M5
+    assert academy.money().spent == m5_cost(7200)
     [line] = academy.ask("ana", op="budget")["entries"]
     assert line["overrun"] is True
     assert line["billed_micro_usd"] > line["reserved_micro_usd"]
@@ -156,8 +168,8 @@ def test_a_released_job_that_ran_after_all_is_charged(academy: Academy) -> None:
     academy.cloud.move(HOUR)
     assert academy.sweep()["released"] == 1
     academy.cloud.jobs[name] = job
-    assert academy.ask("ana", op="job", job=name)["cost_micro_usd"] == M5 // 2
-    assert academy.money().spent == M5 // 2
+    assert academy.ask("ana", op="job", job=name)["cost_micro_usd"] == m5_cost(1800)
+    assert academy.money().spent == m5_cost(1800)
     assert academy.ledger.lines[-1].overrun
     academy.check()
 
@@ -168,7 +180,7 @@ def test_a_job_that_sagemaker_forgot_is_charged_in_full(academy: Academy) -> Non
     assert academy.sweep()["open"] == 1
     academy.cloud.move(26 * HOUR)
     assert academy.sweep()["settled"] == 1
-    assert academy.money().spent == M5
+    assert academy.money().spent == m5_cost(3600)
     assert "no longer knows" in academy.ledger.lines[-1].note
 
 
@@ -181,7 +193,7 @@ def test_a_team_sees_and_stops_its_own_jobs_only(academy: Academy) -> None:
     academy.cloud.move(10 * MINUTE)
     assert academy.ask("ben", op="stop_job", job=name)["status"] == "Stopped"
     academy.ask("ana", op="budget")
-    assert academy.money().spent == -(-M5 * 600 // 3600)
+    assert academy.money().spent == m5_cost(600)
     assert academy.money("ben").spent == 0
     assert academy.ask("ana", op="stop_job", job=name)["status"] == "Stopped"
 
@@ -192,7 +204,7 @@ def test_a_failed_job_is_paid_and_its_failure_shown(academy: Academy) -> None:
     academy.cloud.move(HOUR)
     status = academy.ask("ana", op="job", job=name)
     assert status["failure"] == "AlgorithmError: out of memory"
-    assert status["cost_micro_usd"] == M5 // 2
+    assert status["cost_micro_usd"] == m5_cost(1800)
 
 
 # --- spaces -------------------------------------------------------------------------------------
@@ -314,10 +326,10 @@ def test_the_budget_lists_what_runs_and_what_it_came_to(academy: Academy) -> Non
     academy.ask("ana", op="open_space", hours=1)
     found = academy.ask("ana", op="budget")
     assert found["cap_micro_usd"] == CAP
-    assert found["spent_micro_usd"] == M5 // 2
+    assert found["spent_micro_usd"] == m5_cost(1800)
     [running] = found["open"]
     assert running["kind"] == "space"
-    assert found["available_micro_usd"] == CAP - M5 // 2 - running["reserved_micro_usd"]
+    assert found["available_micro_usd"] == CAP - m5_cost(1800) - running["reserved_micro_usd"]
     [line] = found["entries"]
     assert (line["name"], line["seconds"]) == ("earth--falcon--ana--aaaaaaaa", 1800)
 
@@ -335,9 +347,18 @@ def test_a_cap_that_changes_in_the_file_moves_what_is_left(academy: Academy) -> 
     academy.check()
 
 
+def test_a_frozen_account_prolongs_nothing(academy: Academy) -> None:
+    academy.ask("ana", op="open_space", hours=1)
+    stops, before = dict(academy.cloud.stops), academy.money().reserved
+    academy.ledger.record(freeze(academy.money(), at=START, who="arn:admin", why="lost laptop"))
+    assert academy.ask("ana", op="stay", hours=4)["error"]["code"] == "frozen"
+    assert (academy.cloud.stops, academy.money().reserved) == (stops, before)
+    assert academy.ask("ana", op="close_space")["ok"]
+
+
 def test_a_frozen_account_starts_nothing_and_is_settled_all_the_same(academy: Academy) -> None:
     academy.train()
-    academy.ledger.freeze("ana", CAP, True)
+    academy.ledger.record(freeze(academy.money(), at=START, who="arn:admin", why="lost laptop"))
     assert academy.train(token="b" * 32)["error"]["code"] == "frozen"
     assert academy.ask("ana", op="open_space")["error"]["code"] == "frozen"
     academy.cloud.move(HOUR)

@@ -11,6 +11,7 @@ import pytest
 
 from infra.services.guard import handler
 from infra.services.guard.settings import settings_document
+from infra.services.guard.turns import MemoryTurns
 from tests.services.guard_cloud import TRAIN, Academy, settings
 
 ARN = "arn:aws:lambda:us-east-1:123456789012:function:earth-broker"
@@ -33,6 +34,11 @@ def academy(monkeypatch: pytest.MonkeyPatch) -> Academy:
     academy.cloud.now = dt.datetime.now(dt.UTC)
     monkeypatch.setenv("COHORT", "earth")
     monkeypatch.setattr(handler, "_guard", lambda: academy.guard)
+    monkeypatch.setattr(handler, "_survey", lambda: academy.cloud)
+    monkeypatch.setattr(handler, "_journal", lambda: academy.journal)
+    turns = MemoryTurns()
+    monkeypatch.setattr(handler, "_turns", lambda: turns)
+    monkeypatch.setattr(handler, "_refused_until", {})
     return academy
 
 
@@ -70,6 +76,7 @@ def test_a_fault_of_ours_shows_no_details(
 
     monkeypatch.setenv("COHORT", "earth")
     monkeypatch.setattr(handler, "_guard", broken)
+    monkeypatch.setattr(handler, "_turns", MemoryTurns)
     answer = handler.broker({"op": "budget"}, Context(f"{ARN}:ana"))
     assert answer["error"]["code"] == "unavailable"
     assert "secret" not in json.dumps(answer)

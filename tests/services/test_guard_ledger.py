@@ -139,11 +139,97 @@ def test_the_last_micro_dollar_can_be_reserved(books: Ledger) -> None:
 
 
 def test_a_frozen_account_reserves_nothing(books: Ledger) -> None:
-    books.freeze("ana", 5_000_000, True)
+    account = books.account("ana", 5_000_000)
+    account = books.record(ledger.freeze(account, at=NOW, who="arn:admin", why="lost laptop"))
+    assert account.frozen
     with pytest.raises(Frozen):
         books.apply(reserve(held(), None))
-    books.freeze("ana", 5_000_000, False)
-    books.apply(reserve(held(), None))
+    books.record(ledger.unfreeze(account, at=NOW + HOUR, who="arn:admin", why="found"))
+    mine = books.apply(reserve(held(), None))
+    books.apply(ledger.settle(mine, at=NOW, seconds=1))
+    assert [(act.what, act.why) for act in books.acts("ana", 5)] == [
+        ("unfreeze", "found"),
+        ("freeze", "lost laptop"),
+    ]
+
+
+def test_a_cap_of_ones_own_outlives_the_files(books: Ledger) -> None:
+    account = books.account("ana", 5_000_000)
+    mine = books.apply(reserve(held(), None))
+    account = books.account("ana", 5_000_000)
+    more = ledger.set_cap(account, 9_000_000, at=NOW, who="arn:admin", why="second project")
+    account = books.record(more)
+    assert (account.cap, account.individual) == (9_000_000, True)
+    assert account.available == 9_000_000 - mine.amount
+    for of_the_file in (5_000_000, 1, 20_000_000):
+        assert books.account("ana", of_the_file) == account
+    back = ledger.reset_cap(account, 5_000_000, at=NOW + HOUR, who="arn:admin", why="done")
+    account = books.record(back)
+    assert (account.cap, account.individual) == (5_000_000, False)
+    assert books.account("ana", 6_000_000).cap == 6_000_000
+    assert books.acts("ana", 9) == [back, more]
+    assert books.acts("ben", 9) == []
+
+
+def test_a_cap_below_what_is_committed_lets_nothing_start(books: Ledger) -> None:
+    books.account("ana", 5_000_000)
+    mine = books.apply(reserve(held(), None))
+    less = ledger.set_cap(books.account("ana", 5_000_000), 100, at=NOW, who="a", why="b")
+    assert books.record(less).available == 100 - mine.amount
+    with pytest.raises(Insufficient):
+        books.apply(reserve(held(id="bbbbbbbb", price=1), None))
+    with pytest.raises(Insufficient):
+        books.apply(ledger.renew(mine, NOW + 2 * HOUR))
+    books.apply(ledger.settle(mine, at=NOW, seconds=0))
+    books.apply(reserve(held(id="bbbbbbbb", price=1), None))
+
+
+def test_an_act_from_a_reading_that_has_moved_on_is_not_written(books: Ledger) -> None:
+    account = books.account("ana", 5_000_000)
+    told: dict[str, Any] = {"at": NOW, "who": "arn:admin", "why": "because"}
+    books.record(ledger.set_cap(account, 7_000_000, **told))
+    for stale in (
+        ledger.set_cap(account, 1, **told),
+        ledger.reset_cap(account, 5_000_000, **told),
+        ledger.freeze(account, **told),
+    ):
+        with pytest.raises(Changed):
+            books.record(stale)
+    assert books.account("ana", 5_000_000).cap == 7_000_000
+    assert len(books.acts("ana", 9)) == 1
+
+
+def test_money_that_moves_meanwhile_does_not_stand_against_an_act(books: Ledger) -> None:
+    account = books.account("ana", 5_000_000)
+    mine = books.apply(reserve(held(), None))
+    frozen = books.record(ledger.freeze(account, at=NOW, who="arn:admin", why="because"))
+    assert (frozen.reserved, frozen.available) == (mine.amount, 5_000_000 - mine.amount)
+    with pytest.raises(Frozen):
+        books.apply(ledger.renew(mine, NOW + 5 * HOUR))
+
+
+@pytest.mark.parametrize(("who", "why", "cap"), [("", "x", 1), ("x", " ", 1), ("x", "x", -1)])
+def test_an_act_says_who_and_why_and_is_possible(who: str, why: str, cap: int) -> None:
+    account = ledger.Account.new("ana", 5)
+    with pytest.raises(ValueError, match=r"who did it and why|less than nothing"):
+        ledger.set_cap(account, cap, at=NOW, who=who, why=why)
+
+
+def test_a_reservation_of_a_job_covers_its_disk_and_its_upload(books: Ledger) -> None:
+    books.account("ana", 50_000_000)
+    disk = {"disk_gb": 50, "disk_price": 140_000, "upload_seconds": 1500}
+    amount = money.worst_case(1_000_000, 2, 3600, **disk)
+    mine = books.apply(reserve(held(count=2, amount=amount, **disk), None))
+    assert mine.worst_case(3600) == mine.amount == amount
+    assert books.find("ana", "aaaaaaaa") == mine
+    # It runs to its limit, takes the grace and the whole upload, in the month that costs most.
+    longest = 3600 + money.GRACE_SECONDS + 1500
+    ended = books.apply(ledger.settle(mine, at=NOW, seconds=longest))
+    assert ended.billed is not None
+    assert ended.billed * 105 // 100 <= amount <= ended.billed * 105 // 100 + 3
+    disk_alone = ended.billed - -(-2 * 1_000_000 * longest // 3600)
+    assert disk_alone == -(-140_000 * 50 * 2 * longest // money.SECONDS_PER_MONTH) > 0
+    assert books.entries("ana", 1)[0].began_at == NOW
 
 
 def test_a_step_from_a_reading_that_has_moved_on_is_not_taken(books: Ledger) -> None:

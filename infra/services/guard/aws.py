@@ -12,7 +12,18 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.services.guard.cloud import App, CloudError, InUse, Job, TurnedDown, Unclear, Workspace
+from infra.services.guard.cloud import (
+    THROTTLES,
+    App,
+    CloudError,
+    InUse,
+    Job,
+    LiveApp,
+    TurnedDown,
+    Unclear,
+    Versions,
+    Workspace,
+)
 from infra.services.guard.problems import Misconfigured
 
 T = TypeVar("T")
@@ -20,6 +31,8 @@ T = TypeVar("T")
 #: The target of the one-time schedules (EventBridge Scheduler, universal targets).
 DELETE_APP = "arn:aws:scheduler:::aws-sdk:sagemaker:deleteApp"
 URL_SECONDS = 300
+#: The most that the listings give at once.
+PAGE = 100
 
 _LOOK = Config(
     connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 4}
@@ -30,13 +43,20 @@ _START = Config(connect_timeout=5, read_timeout=20, retries={"total_max_attempts
 
 
 class AwsCloud:
-    """A `Cloud` that is AWS."""
+    """A `Cloud` and a `Survey` that is AWS."""
 
     def __init__(self) -> None:
         self._sagemaker = boto3.client("sagemaker", config=_LOOK)
         self._starter = boto3.client("sagemaker", config=_START)
         self._scheduler = boto3.client("scheduler", config=_LOOK)
         self._parameters = boto3.client("ssm", config=_LOOK)
+        # Made when first used: the broker needs neither.
+        self._clients: dict[str, Any] = {}
+
+    def _client(self, service: str) -> Any:
+        if service not in self._clients:
+            self._clients[service] = boto3.client(service, config=_LOOK)
+        return self._clients[service]
 
     # --- parameters -----------------------------------------------------------------------------
     def parameter(self, name: str) -> str | None:
@@ -184,6 +204,89 @@ class AwsCloud:
         except BotoCoreError as error:
             raise Unclear(str(error)) from error
 
+    # --- what the sweep looks through -------------------------------------------------------------
+    def domains(self, token: str) -> tuple[list[tuple[str, str]], str]:
+        page = _call(lambda: self._sagemaker.list_domains(MaxResults=PAGE, **_from(token)))
+        found = [(str(d["DomainId"]), str(d["DomainName"])) for d in page["Domains"]]
+        return found, str(page.get("NextToken") or "")
+
+    def live_apps(self, token: str) -> tuple[list[LiveApp], str]:
+        page = _call(lambda: self._sagemaker.list_apps(MaxResults=PAGE, **_from(token)))
+        found = [
+            LiveApp(
+                domain=str(app["DomainId"]),
+                space=str(app.get("SpaceName") or ""),
+                profile=str(app.get("UserProfileName") or ""),
+                type=str(app["AppType"]),
+                name=str(app["AppName"]),
+                created_at=_utc(app["CreationTime"]),
+            )
+            for app in page["Apps"]
+            if app["Status"] in ("Pending", "InService")
+        ]
+        return found, str(page.get("NextToken") or "")
+
+    def end_app(self, app: LiveApp) -> None:
+        owner = {"SpaceName": app.space} if app.space else {"UserProfileName": app.profile}
+        try:
+            self._sagemaker.delete_app(
+                DomainId=app.domain, AppType=app.type, AppName=app.name, **owner
+            )
+        except ClientError as error:
+            if not _missing(error) and _code(error) not in ("ResourceInUse", "ValidationException"):
+                raise _meaning(error) from error
+        except BotoCoreError as error:
+            raise Unclear(str(error)) from error
+
+    def live_jobs(self, prefix: str, token: str) -> tuple[list[str], str]:
+        page = _call(
+            lambda: self._sagemaker.list_training_jobs(
+                NameContains=prefix, StatusEquals="InProgress", MaxResults=PAGE, **_from(token)
+            )
+        )
+        names = [str(job["TrainingJobName"]) for job in page["TrainingJobSummaries"]]
+        return names, str(page.get("NextToken") or "")
+
+    def disks(self, token: str) -> tuple[list[tuple[str, str, int]], str]:
+        page = _call(lambda: self._sagemaker.list_spaces(MaxResults=PAGE, **_from(token)))
+        found = []
+        for space in page["Spaces"]:
+            storage = space.get("SpaceSettingsSummary", {}).get("SpaceStorageSettings", {})
+            size = storage.get("EbsStorageSettings", {}).get("EbsVolumeSizeInGb")
+            if size is not None:
+                found.append((str(space["DomainId"]), str(space["SpaceName"]), int(size)))
+        return found, str(page.get("NextToken") or "")
+
+    def versions(self, bucket: str, prefix: str, key: str, version: str) -> Versions:
+        start = {"KeyMarker": key, "VersionIdMarker": version} if key else {}
+        page = _call(
+            lambda: self._client("s3").list_object_versions(Bucket=bucket, Prefix=prefix, **start)
+        )
+        rows = [
+            (str(row["Key"]), int(row.get("Size", 0)), bool(row["IsLatest"]))
+            for row in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+        ]
+        if not page.get("IsTruncated"):
+            return Versions(tuple(rows))
+        return Versions(tuple(rows), str(page["NextKeyMarker"]), str(page["NextVersionIdMarker"]))
+
+    def publish(self, topic: str, title: str, text: str, attributes: dict[str, str]) -> None:
+        _call(
+            lambda: self._client("sns").publish(
+                TopicArn=topic,
+                Subject=title,
+                Message=text,
+                MessageAttributes={
+                    name: {"DataType": "String", "StringValue": value}
+                    for name, value in attributes.items()
+                },
+            )
+        )
+
+
+def _from(token: str) -> dict[str, str]:
+    return {"NextToken": token} if token else {}
+
 
 def _app(domain: str, space: str) -> dict[str, str]:
     return {"DomainId": domain, "SpaceName": space, "AppType": "JupyterLab", "AppName": "default"}
@@ -223,6 +326,7 @@ def _meaning(error: ClientError) -> CloudError:
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
     if code in ("ResourceInUse", "ConflictException"):
         return InUse(code, message)
-    if 400 <= status < 500:
+    # S3 says SlowDown with a status of 503: it is a refusal all the same.
+    if 400 <= status < 500 or code in THROTTLES:
         return TurnedDown(code, message)
     return Unclear(f"{code}: {message}")

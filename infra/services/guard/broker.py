@@ -37,7 +37,8 @@ from infra.services.guard.requests import (
     Train,
     parse,
 )
-from infra.services.guard.training import training_request
+from infra.services.guard.storage_prices import storage_prices
+from infra.services.guard.training import billed_disk_gb, training_request
 
 log = logging.getLogger(__name__)
 
@@ -328,6 +329,9 @@ def train(guard: Guard, call: Call, asked: Train) -> Answer:
         raise _frozen()
     _ends_in_time(guard, call, asked.seconds)
     price = guard.prices.micro_usd_per_hour(guard.settings.region, "training", asked.instance)
+    disk_gb = billed_disk_gb(asked.instance, asked.volume_gb)
+    disk_price = storage_prices(guard.settings.region).training_disk
+    upload_seconds = money.UPLOAD_SECONDS_PER_GB * asked.volume_gb
     new = Reservation(
         learner=call.learner,
         id=place.token,
@@ -341,10 +345,20 @@ def train(guard: Guard, call: Call, asked: Train) -> Answer:
         count=asked.count,
         price=price,
         seconds=asked.seconds,
-        amount=money.worst_case(price, asked.count, asked.seconds),
+        amount=money.worst_case(
+            price,
+            asked.count,
+            asked.seconds,
+            disk_gb=disk_gb,
+            disk_price=disk_price,
+            upload_seconds=upload_seconds,
+        ),
         created_at=call.now,
         ends_at=call.now + dt.timedelta(seconds=asked.seconds),
         lease_until=call.lease_until,
+        disk_gb=disk_gb,
+        disk_price=disk_price,
+        upload_seconds=upload_seconds,
     )
     what = (
         f"this job could cost up to {{}} ({asked.count} x {asked.instance} for "
@@ -436,17 +450,27 @@ def budget(guard: Guard, call: Call, _asked: BudgetOf) -> Answer:
         "reserved_micro_usd": account.reserved,
         "available_micro_usd": account.available,
         "frozen": account.frozen,
-        "open": [
-            {
-                "kind": held.kind,
-                "name": held.name,
-                "instance": held.instance,
-                "reserved_micro_usd": held.amount,
-                "ends_at": _instant(held.ends_at),
-            }
-            for held in guard.ledger.open_of(call.learner)
-        ],
+        "individual": account.individual,
+        "now": _instant(call.now),
+        "open": [_running(held, call.now) for held in guard.ledger.open_of(call.learner)],
         "entries": [_line(e) for e in guard.ledger.entries(call.learner, ENTRIES_SHOWN)],
+    }
+
+
+def _running(held: Reservation, now: dt.datetime) -> Answer:
+    """What is open, what it came to so far, and what it may still cost at most."""
+    so_far = 0
+    if held.started_at is not None:
+        so_far = held.cost(max(0, (now - held.started_at) // dt.timedelta(seconds=1)))
+    return {
+        "kind": held.kind,
+        "name": held.name,
+        "instance": held.instance,
+        "count": held.count,
+        "reserved_micro_usd": held.amount,
+        "so_far_micro_usd": min(so_far, held.amount),
+        "may_still_cost_micro_usd": max(0, held.amount - so_far),
+        "ends_at": _instant(held.ends_at),
     }
 
 

@@ -11,6 +11,18 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+THROTTLES = frozenset(
+    {
+        "LimitExceededException",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "SlowDown",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+    }
+)
+
 
 class CloudError(Exception):
     """A call to AWS that did not do what was asked."""
@@ -23,6 +35,11 @@ class TurnedDown(CloudError):
         super().__init__(f"{code}: {message}")
         self.code = code
         self.message = message
+
+    @property
+    def throttled(self) -> bool:
+        """Whether there were too many requests: the same one is worth repeating later."""
+        return self.code in THROTTLES
 
 
 class InUse(TurnedDown):
@@ -109,3 +126,52 @@ class Cloud(Protocol):
     def create_job(self, request: dict[str, Any]) -> None: ...
 
     def stop_job(self, name: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class LiveApp:
+    """An app that ListApps shows as running or starting. `space` or `profile` owns it."""
+
+    domain: str
+    space: str
+    profile: str
+    type: str
+    name: str
+    created_at: dt.datetime
+
+    @property
+    def owner(self) -> str:
+        return self.space or self.profile
+
+
+@dataclass(frozen=True)
+class Versions:
+    """A page of a bucket's versions: (key, bytes, whether it is the latest), and where the next
+    page begins (key and version; empty after the last)."""
+
+    rows: tuple[tuple[str, int, bool], ...]
+    next_key: str = ""
+    next_version: str = ""
+
+
+class Survey(Protocol):
+    """What the sweep looks through, a page at a time: each listing takes the token of the page
+    that the one before it gave, "" for the first, and gives "" after the last."""
+
+    def domains(self, token: str) -> tuple[list[tuple[str, str]], str]:
+        """(id, name) of Studio domains, of whatever cohort."""
+
+    def live_apps(self, token: str) -> tuple[list[LiveApp], str]:
+        """Apps that run or start, of whatever domain."""
+
+    def end_app(self, app: LiveApp) -> None: ...
+
+    def live_jobs(self, prefix: str, token: str) -> tuple[list[str], str]:
+        """Names of training jobs in progress that hold `prefix`."""
+
+    def disks(self, token: str) -> tuple[list[tuple[str, str, int]], str]:
+        """(domain, space, GB of its disk), of whatever domain."""
+
+    def versions(self, bucket: str, prefix: str, key: str, version: str) -> Versions: ...
+
+    def publish(self, topic: str, title: str, text: str, attributes: dict[str, str]) -> None: ...

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import logging
+import math
 import os
 import time
 from typing import Any
@@ -15,12 +16,15 @@ from infra.services.guard import broker as brokering
 from infra.services.guard import settling
 from infra.services.guard.aws import AwsCloud
 from infra.services.guard.broker import Call
-from infra.services.guard.cloud import CloudError
+from infra.services.guard.cloud import CloudError, Survey
+from infra.services.guard.journal import Journal
 from infra.services.guard.problems import Misconfigured, Refusal
 from infra.services.guard.reconcile import Guard
 from infra.services.guard.requests import learner_of
 from infra.services.guard.settings import Settings
-from infra.services.guard.store import TableLedger
+from infra.services.guard.store import TableJournal, TableLedger, TableTurns
+from infra.services.guard.sweeping import Sweep
+from infra.services.guard.turns import Turns
 
 # Ours alone: boto3 says much at this level.
 logging.getLogger("infra").setLevel(logging.INFO)
@@ -36,6 +40,9 @@ STOP_EARLY_MS = 15_000
 _cloud: AwsCloud | None = None
 _ledger: TableLedger | None = None
 _settings: tuple[float, Settings] | None = None
+_counter: TableTurns | None = None
+#: Of those whom this container refused: until when, on its own monotonic clock.
+_refused_until: dict[str, float] = {}
 
 
 def broker(event: Any, context: Any) -> dict[str, Any]:
@@ -45,6 +52,7 @@ def broker(event: Any, context: Any) -> dict[str, Any]:
     try:
         learner = learner_of(str(context.invoked_function_arn), os.environ["COHORT"])
         now = dt.datetime.now(dt.UTC)
+        _take_turn(learner, now)
         call = Call(
             learner=learner,
             now=now,
@@ -86,19 +94,57 @@ def settler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
 
 
 def sweep(_event: Any, context: Any) -> dict[str, int]:
-    """Looks after every open reservation: settles, releases, and ends what is overdue."""
-    counts = settling.sweep(
-        _guard(),
+    """Looks after all that is open and all that runs; see `sweeping`."""
+    run = Sweep(
+        guard=_guard(),
+        survey=_survey(),
+        journal=_journal(),
+        topic=os.environ.get("NOTICES_TOPIC", ""),
         now=lambda: dt.datetime.now(dt.UTC),
         more_time=lambda: _remaining(context) > STOP_EARLY_MS,
+        pause=time.sleep,
     )
-    _say("sweep", **counts)
-    return counts
+    try:
+        return run.run()
+    finally:
+        _say("sweep", **run.counts)
+
+
+def _take_turn(learner: str, now: dt.datetime) -> None:
+    """Refuse the learner who asks too often; while that is so, without asking the ledger."""
+    moment = time.monotonic()
+    wait = max(0.0, _refused_until.get(learner, 0.0) - moment)
+    if not wait:
+        wait = _turns().take(learner, now).total_seconds()
+        _refused_until[learner] = moment + wait
+    if wait:
+        raise Refusal(
+            "busy",
+            "So many requests of yours came that others would have to wait. Ask again in a few "
+            "seconds, and less often.",
+            retry_after_milliseconds=math.ceil(1000 * wait),
+        )
 
 
 def _remaining(context: Any) -> int:
     tell = getattr(context, "get_remaining_time_in_millis", None)
     return int(tell()) if tell is not None else LONGEST
+
+
+def _turns() -> Turns:
+    global _counter
+    _counter = _counter or TableTurns(os.environ["LEDGER_TABLE"])
+    return _counter
+
+
+def _survey() -> Survey:
+    global _cloud
+    _cloud = _cloud or AwsCloud()
+    return _cloud
+
+
+def _journal() -> Journal:
+    return TableJournal(os.environ["LEDGER_TABLE"])
 
 
 def _guard() -> Guard:

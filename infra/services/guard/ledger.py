@@ -4,6 +4,10 @@ Each rule is a function from what was read to one `Change`, which a `Ledger` car
 not at all. A change names the version of the reservation it was made from and fails if that has
 moved on: that, and nothing else, is why a settlement happens exactly once.
 
+An account's cap is the cohort file's, unless an admin has set one for this learner. What an admin
+does to an account is an `Act`: it says who, why, what stood before and what stands after, and is
+written together with what it changes.
+
 Of every account it is true at all times that `available = cap - spent - reserved`. A reservation
 is made only while `available` covers it, so `spent + reserved <= cap`. Two things outside the
 broker's hands can take `available` below zero, and then nothing new is reserved until it is back:
@@ -14,6 +18,7 @@ entry then says `overrun`.
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
@@ -31,7 +36,7 @@ NOTE = 1000
 
 @dataclass(frozen=True)
 class Account:
-    """A learner's money, in micro-dollars."""
+    """A learner's money, in micro-dollars. `individual`: the cap is not the cohort file's."""
 
     learner: str
     cap: int
@@ -39,10 +44,38 @@ class Account:
     reserved: int = 0
     available: int = 0
     frozen: bool = False
+    individual: bool = False
 
     @classmethod
     def new(cls, learner: str, cap: int) -> Account:
         return cls(learner, cap=cap, available=cap)
+
+    @property
+    def standing(self) -> Standing:
+        return Standing(self.cap, self.individual, self.frozen)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What an admin may change of an account."""
+
+    cap: int
+    individual: bool
+    frozen: bool
+
+
+@dataclass(frozen=True)
+class Act:
+    """What an admin did to an account: `who` is the caller's ARN as STS tells it."""
+
+    learner: str
+    id: str
+    at: dt.datetime
+    what: str
+    who: str
+    why: str
+    before: Standing
+    after: Standing
 
 
 @dataclass(frozen=True)
@@ -61,6 +94,10 @@ class Reservation:
         lease_until: until then the invocation that reserved may still be starting it, and nobody
             else may start or release it.
         started_at: when it is known to have started.
+        disk_gb, disk_price: the disk of each instance that is billed beside it, and micro-dollars
+            for its GB and month.
+        upload_seconds: how long the upload of results may take that `amount` covers.
+        outlived: it was seen running after it should have been stopped: its end is not known.
         version: grows with every change.
         note: why it failed to start or was released.
     """
@@ -86,6 +123,27 @@ class Reservation:
     version: int = 0
     billed: int | None = None
     note: str = ""
+    disk_gb: int = 0
+    disk_price: int = 0
+    upload_seconds: int = 0
+    outlived: bool = False
+
+    def cost(self, seconds: int) -> int:
+        """What running for `seconds` is billed, in micro-dollars."""
+        return money.cost(
+            self.price, self.count, seconds, disk_gb=self.disk_gb, disk_price=self.disk_price
+        )
+
+    def worst_case(self, seconds: int) -> int:
+        """What must be held for running `seconds` at most, in micro-dollars."""
+        return money.worst_case(
+            self.price,
+            self.count,
+            seconds,
+            disk_gb=self.disk_gb,
+            disk_price=self.disk_price,
+            upload_seconds=self.upload_seconds,
+        )
 
     @property
     def is_open(self) -> bool:
@@ -99,7 +157,11 @@ class Reservation:
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of the ledger: what a job or an opening of a space came to."""
+    """One line of the ledger: what a job or an opening of a space came to.
+
+    `name` and `id` are those of the job, or of the space and its opening; it ran for `seconds` from
+    `began_at`, which is None for what never started. `at` is when it was settled.
+    """
 
     learner: str
     id: str
@@ -114,6 +176,7 @@ class Entry:
     #: Billed beyond what was reserved; or ran although its reservation had been released.
     overrun: bool
     note: str
+    began_at: dt.datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -156,7 +219,8 @@ class Ledger(Protocol):
     """Where accounts, reservations and entries are kept. Reads see every earlier write."""
 
     def account(self, learner: str, cap: int) -> Account:
-        """The learner's account, made on first sight; a cap that differs is taken over."""
+        """The learner's account, made on first sight. `cap` is the cohort file's: one that differs
+        is taken over, except where the account has a cap of its own."""
 
     def find(self, learner: str, reservation: str) -> Reservation | None:
         """The latest reservation in that place, open or not."""
@@ -177,8 +241,57 @@ class Ledger(Protocol):
     def entries(self, learner: str, limit: int) -> list[Entry]:
         """The learner's latest entries, newest first."""
 
-    def freeze(self, learner: str, cap: int, frozen: bool) -> None:
-        """Set or lift the freeze of an account."""
+    def record(self, act: Act) -> Account:
+        """Write `act` and what it changes, together. Returns the account as it now stands.
+
+        Raises:
+            Changed: if the account is not as `act.before` says; nothing was written.
+        """
+
+    def acts(self, learner: str, limit: int) -> list[Act]:
+        """What admins did to the learner's account, newest first."""
+
+
+def set_cap(account: Account, cap: int, *, at: dt.datetime, who: str, why: str) -> Act:
+    """Give the account a cap of its own, which the cohort file's does not override."""
+    after = replace(account.standing, cap=cap, individual=True)
+    return _act(account, "set cap", after, at=at, who=who, why=why)
+
+
+def reset_cap(account: Account, cap: int, *, at: dt.datetime, who: str, why: str) -> Act:
+    """Let the cohort file's `cap` hold for the account again."""
+    after = replace(account.standing, cap=cap, individual=False)
+    return _act(account, "reset cap", after, at=at, who=who, why=why)
+
+
+def freeze(account: Account, *, at: dt.datetime, who: str, why: str) -> Act:
+    """Let the account start and prolong nothing; what runs is not stopped by this."""
+    return _act(account, "freeze", replace(account.standing, frozen=True), at=at, who=who, why=why)
+
+
+def unfreeze(account: Account, *, at: dt.datetime, who: str, why: str) -> Act:
+    """Lift a freeze."""
+    after = replace(account.standing, frozen=False)
+    return _act(account, "unfreeze", after, at=at, who=who, why=why)
+
+
+def _act(
+    account: Account, what: str, after: Standing, *, at: dt.datetime, who: str, why: str
+) -> Act:
+    if not who.strip() or not why.strip():
+        raise ValueError("an act on an account says who did it and why")
+    if after.cap < 0:
+        raise ValueError(f"a cap of {after.cap} micro-dollars is less than nothing")
+    return Act(
+        learner=account.learner,
+        id=uuid.uuid4().hex[:8],
+        at=at,
+        what=what,
+        who=who,
+        why=why[:NOTE],
+        before=account.standing,
+        after=after,
+    )
 
 
 def reserve(new: Reservation, previous: Reservation | None) -> Change:
@@ -203,23 +316,35 @@ def started(held: Reservation, at: dt.datetime) -> Change:
     return _moved(held, started_at=at)
 
 
+def outlived(held: Reservation) -> Change:
+    """Note that what `held` pays for still ran after its end: it is billed until it is gone."""
+    return _moved(held, outlived=True)
+
+
 def renew(held: Reservation, ends_at: dt.datetime) -> Change:
     """Hold what it takes for `held` to run until `ends_at`."""
     start = held.started_at or held.created_at
     seconds = max(held.seconds, _whole_seconds(ends_at - start))
-    amount = max(held.amount, money.worst_case(held.price, held.count, seconds))
+    amount = max(held.amount, held.worst_case(seconds))
     after = replace(held, ends_at=ends_at, seconds=seconds, amount=amount, version=held.version + 1)
     return Change(before=held.version, after=after, reserved=amount - held.amount)
 
 
-def settle(held: Reservation, *, at: dt.datetime, seconds: int, note: str = "") -> Change:
+def settle(
+    held: Reservation,
+    *,
+    at: dt.datetime,
+    seconds: int,
+    note: str = "",
+    began_at: dt.datetime | None = None,
+) -> Change:
     """Turn what is held into what was billed for `seconds`.
 
     A released reservation can be settled too: if AWS ran something after all, it is paid for.
     """
     if held.status == "settled":
         raise ValueError(f"{held.id} of {held.learner} is settled already")
-    billed = money.cost(held.price, held.count, max(0, seconds))
+    billed = held.cost(max(0, seconds))
     amount = held.amount if held.is_open else 0
     return Change(
         before=held.version,
@@ -228,7 +353,10 @@ def settle(held: Reservation, *, at: dt.datetime, seconds: int, note: str = "") 
         ),
         reserved=-amount,
         spent=billed,
-        entry=_entry(held, at, max(0, seconds), amount, billed, note),
+        entry=replace(
+            _entry(held, at, max(0, seconds), amount, billed, note),
+            began_at=began_at or held.started_at or held.created_at,
+        ),
     )
 
 
@@ -244,7 +372,7 @@ def release(held: Reservation, *, at: dt.datetime, note: str) -> Change:
     )
 
 
-def _moved(held: Reservation, **members: dt.datetime) -> Change:
+def _moved(held: Reservation, **members: dt.datetime | bool) -> Change:
     if not held.is_open:
         raise ValueError(f"{held.id} of {held.learner} is {held.status} already")
     after = replace(held, version=held.version + 1)

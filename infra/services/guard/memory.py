@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from infra.services.guard.ledger import (
     Account,
+    Act,
     Change,
     Changed,
     Entry,
@@ -23,10 +24,11 @@ class MemoryLedger:
         self.accounts: dict[str, Account] = {}
         self.reservations: dict[tuple[str, str], Reservation] = {}
         self.lines: list[Entry] = []
+        self.recorded: list[Act] = []
 
     def account(self, learner: str, cap: int) -> Account:
         account = self.accounts.get(learner) or Account.new(learner, cap)
-        if account.cap != cap:
+        if account.cap != cap and not account.individual:
             account = replace(account, cap=cap, available=account.available + cap - account.cap)
         self.accounts[learner] = account
         return account
@@ -68,5 +70,21 @@ class MemoryLedger:
         mine = [line for line in self.lines if line.learner == learner]
         return sorted(mine, key=lambda line: (line.at, line.id), reverse=True)[:limit]
 
-    def freeze(self, learner: str, cap: int, frozen: bool) -> None:
-        self.accounts[learner] = replace(self.account(learner, cap), frozen=frozen)
+    def record(self, act: Act) -> Account:
+        account = self.accounts.get(act.learner)
+        if account is None or account.standing != act.before:
+            raise Changed
+        account = replace(
+            account,
+            cap=act.after.cap,
+            individual=act.after.individual,
+            frozen=act.after.frozen,
+            available=account.available + act.after.cap - act.before.cap,
+        )
+        self.accounts[act.learner] = account
+        self.recorded.append(act)
+        return account
+
+    def acts(self, learner: str, limit: int) -> list[Act]:
+        mine = [act for act in self.recorded if act.learner == learner]
+        return sorted(mine, key=lambda act: (act.at, act.id), reverse=True)[:limit]

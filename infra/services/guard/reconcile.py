@@ -4,8 +4,10 @@ Broker, settler and sweep share this, so a reservation ends the same way whoever
 events may come twice, late or never.
 
 How an opening of a space is billed: from the app's CreationTime to the moment at which it is first
-seen gone, at most to the end of the reservation and the stop's grace. AWS keeps no end time of a
-deleted app; the sweep's interval bounds what this charges too much.
+seen gone, at most to the end of the reservation and the stop's grace: by then its schedule has
+deleted it. One that was seen alive after that has lost its schedule, and is billed until it is
+seen gone. AWS keeps no end time of a deleted app; the sweep's interval bounds what this charges too
+much. Studio's own idle shutdown ends apps before their reservation does; they are settled alike.
 """
 
 from __future__ import annotations
@@ -31,6 +33,9 @@ NEVER_STARTED_AFTER = dt.timedelta(minutes=10)
 OVERDUE_AFTER = dt.timedelta(minutes=5)
 #: A job that was seen and is not known any more is charged in full after this long.
 FORGOTTEN_AFTER = dt.timedelta(days=1)
+#: How far a function's clock may be ahead of SageMaker's; some tell whole seconds only. Less than
+#: an app takes to start and be deleted, so that an opening is never taken for the one before.
+CLOCKS_DIFFER = dt.timedelta(seconds=10)
 ATTEMPTS = 5
 
 
@@ -51,10 +56,13 @@ class Guard:
 
 def app_of(held: Reservation, app: App | None) -> App | None:
     """`app` if it is the one that `held` pays for, not one of an earlier opening."""
-    # Some clocks tell whole seconds only.
-    if app is None or app.created_at < held.created_at.replace(microsecond=0):
+    if app is None:
         return None
-    return app
+    # A space has one app, and the one before was seen to have ended when `held` was made: what is
+    # alive is this one, whatever the clocks say. The function's may be ahead of SageMaker's.
+    if app.status in ("Pending", "InService") and app.instance in ("", held.instance):
+        return app
+    return app if app.created_at >= held.created_at - CLOCKS_DIFFER else None
 
 
 def job_of(guard: Guard, held: Reservation, job: Job | None) -> Job | None:
@@ -95,7 +103,8 @@ def _space_step(guard: Guard, held: Reservation, now: dt.datetime) -> Change | N
         started = app.created_at if app else held.started_at
         if started is not None:
             remove_stop(guard, held)
-            return ledger.settle(held, at=now, seconds=_billed(held, started, now))
+            seconds = _billed(held, started, now)
+            return ledger.settle(held, at=now, seconds=seconds, began_at=started)
         if now <= held.lease_until + NEVER_STARTED_AFTER:
             return None
         remove_stop(guard, held)
@@ -105,15 +114,19 @@ def _space_step(guard: Guard, held: Reservation, now: dt.datetime) -> Change | N
         remove_stop(guard, held)
         note = f"the space failed to start: {app.failure}"
         seconds = _billed(held, app.created_at, now)
-        return ledger.settle(held, at=now, seconds=seconds, note=note)
+        return ledger.settle(held, at=now, seconds=seconds, note=note, began_at=app.created_at)
     if app.status != "Deleting" and now > held.ends_at + OVERDUE_AFTER:
         log.warning("the app of %s outlived its reservation and is ended now", held.learner)
         guard.cloud.delete_app(held.domain, held.name)
+        if not held.outlived:
+            return ledger.outlived(held)
     return ledger.started(held, app.created_at) if held.started_at is None else None
 
 
 def _billed(held: Reservation, started: dt.datetime, now: dt.datetime) -> int:
-    end = min(now, held.ends_at + dt.timedelta(seconds=money.GRACE_SECONDS))
+    end = now
+    if not held.outlived:
+        end = min(now, held.ends_at + dt.timedelta(seconds=money.GRACE_SECONDS))
     return max(0, -(-(end - started) // dt.timedelta(seconds=1)))
 
 
@@ -131,7 +144,9 @@ def _job_step(guard: Guard, held: Reservation, now: dt.datetime) -> Change | Non
     job = job_of(guard, held, guard.cloud.job(held.name))
     if job is not None and job.ended:
         note = job.failure if job.status == "Failed" else ""
-        return ledger.settle(held, at=now, seconds=billable_seconds(job), note=note)
+        began_at = job.started_at or job.created_at
+        seconds = billable_seconds(job)
+        return ledger.settle(held, at=now, seconds=seconds, note=note, began_at=began_at)
     if not held.is_open:
         return None
     if job is not None:

@@ -26,6 +26,16 @@ START = (
 )
 
 
+#: Families whose instances bring disks of their own: SageMaker puts the job on those and bills no
+#: volume ("Instance store volumes" and VolumeSizeInGB, ResourceConfig in the API reference).
+OWN_DISKS = frozenset({"g4dn", "g5", "g6", "p4d", "p5"})
+
+
+def billed_disk_gb(instance: str, volume_gb: int) -> int:
+    """The gigabytes of disk that are billed beside each instance of a job."""
+    return 0 if instance.split(".")[1] in OWN_DISKS else volume_gb
+
+
 def image(region: str, instance: str) -> str:
     """The container for an instance type: families g and p carry GPUs."""
     family = instance.split(".")[1]
