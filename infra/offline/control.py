@@ -4,6 +4,8 @@
     GET  /_academy/clock       {"now", "ahead_seconds", "alarms": [{"name", "at"}]}
     POST /_academy/clock       {"by_seconds": 3600} or {"to": "2027-01-31T18:00:00Z"}; runs all that
                                falls due before it answers as GET does
+    GET  /_academy/mail        {"mail": [{"to", "topic", "subject", "message", "sent"}]}: what SNS
+                               would have mailed
     GET  /_academy/processes   {"processes": [{"name", "pid", "running"}]}
 
 The server mounts `handle`, a WSGI application, for these paths (`serves(path)` says which):
@@ -23,7 +25,7 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
-from infra.offline import runtime
+from infra.offline import notifications, runtime
 
 PREFIX = "/_academy/"
 LARGEST_BODY_BYTES = 10_000
@@ -139,6 +141,21 @@ def _processes(_environ: JsonObject) -> JsonObject:
     }
 
 
+def _mail(_environ: JsonObject) -> JsonObject:
+    return {
+        "mail": [
+            {
+                "to": mail.to,
+                "topic": mail.topic,
+                "subject": mail.subject,
+                "message": mail.message,
+                "sent": mail.sent.isoformat(),
+            }
+            for mail in notifications.mail()
+        ]
+    }
+
+
 def _body(environ: JsonObject) -> JsonObject:
     kind = environ.get("CONTENT_TYPE", "").split(";")[0].strip()
     if kind != "application/json":
@@ -158,5 +175,6 @@ def _body(environ: JsonObject) -> JsonObject:
 _ROUTES: dict[str, dict[str, Callable[[JsonObject], JsonObject]]] = {
     PREFIX + "health": {"GET": _health},
     PREFIX + "clock": {"GET": _clock, "POST": _move_clock},
+    PREFIX + "mail": {"GET": _mail},
     PREFIX + "processes": {"GET": _processes},
 }

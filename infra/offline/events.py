@@ -22,9 +22,9 @@ from moto.awslambda.exceptions import LambdaClientError
 from moto.events.exceptions import InvalidEventPatternException, ValidationException
 from moto.events.models import events_backends
 
-from infra.assurance import iam
-from infra.offline import lambda_runtime, runtime
+from infra.offline import lambda_runtime, queues, runtime
 from infra.offline.patching import replaces
+from infra.offline.resource_access import service_may
 
 log = logging.getLogger(__name__)
 
@@ -258,7 +258,7 @@ def _is_number(value: Any) -> bool:
 _RATE = re.compile(r"^rate\(([1-9]\d*) (minute|hour|day)(s?)\)$")
 
 #: What a target may have; the rest is refused.
-_TARGET_MEMBERS = ("Id", "Arn", "Input", "RetryPolicy")
+_TARGET_MEMBERS = ("Id", "Arn", "DeadLetterConfig", "Input", "RetryPolicy")
 
 
 def _period(expression: str) -> timedelta:
@@ -306,22 +306,42 @@ def _deliver(rule: Any, event: JsonObject) -> None:
         try:
             called = lambda_runtime.find(target["Arn"])
             if not may_invoke(called, service="events.amazonaws.com", source_arn=rule.arn):
-                log.warning(
-                    "rule %s may not invoke %s: its resource policy admits no "
-                    "events.amazonaws.com from %s; the event is dropped",
-                    rule.name,
-                    called.arn,
-                    rule.arn,
+                why = (
+                    f"its resource policy admits no events.amazonaws.com from {rule.arn}, so rule "
+                    f"{rule.name} may not invoke {called.arn}"
                 )
+                _dead_letter(rule, target, payload, "NO_PERMISSIONS", why)
                 continue
             lambda_runtime.invoke(target["Arn"], payload.encode(), asynchronous=True)
         except LambdaClientError as error:
-            log.warning("rule %s cannot reach %s: %s", rule.name, target["Arn"], error.message)
+            why = f"rule {rule.name} cannot reach {target['Arn']}: {error.message}"
+            _dead_letter(rule, target, payload, "NO_RESOURCE", why)
+
+
+def _dead_letter(rule: Any, target: JsonObject, payload: str, code: str, why: str) -> None:
+    """An event that a target does not get: to the target's dead-letter queue, if it has one.
+
+    Source: "Using dead-letter queues to process undelivered events", EventBridge user guide.
+    """
+    queue = (target.get("DeadLetterConfig") or {}).get("Arn")
+    log.warning("%s; the event %s", why, f"goes to {queue}" if queue else "is dropped")
+    if queue:
+        queues.send_as_service(
+            queue,
+            payload,
+            {
+                "ERROR_CODE": code,
+                "ERROR_MESSAGE": why,
+                "RULE_ARN": rule.arn,
+                "TARGET_ARN": target["Arn"],
+            },
+            service="events.amazonaws.com",
+            source_arn=rule.arn,
+        )
 
 
 def may_invoke(called: lambda_runtime.Called, *, service: str, source_arn: str) -> bool:
     """Whether a function's resource policy lets `service` call it for `source_arn`."""
-    here = runtime.current()
     elements = ("Sid", "Effect", "Principal", "Action", "Resource", "Condition")
     statements = [
         {name: statement[name] for name in elements if name in statement}
@@ -331,21 +351,13 @@ def may_invoke(called: lambda_runtime.Called, *, service: str, source_arn: str) 
         statement["Resource"] = str(statement.get("Resource", "")).removesuffix(":$LATEST")
     if not statements:
         return False
-    request = iam.Request(
-        iam.Principal.service(service, account=here.account),
+    return service_may(
+        service,
         "lambda:InvokeFunction",
         called.arn.removesuffix(":$LATEST"),
-        {"aws:SourceArn": source_arn, "aws:SourceAccount": here.account},
+        {"Version": "2012-10-17", "Statement": statements},
+        source_arn=source_arn,
     )
-    try:
-        policy = iam.Policy.parse(
-            {"Version": "2012-10-17", "Statement": statements}, kind="resource"
-        )
-        policies = iam.Policies(resource=policy, resource_decides=True)
-        return iam.decide(request, policies).allowed
-    except iam.UnmodelledPolicy as error:
-        log.warning("the resource policy of %s is not modelled: %s", called.arn, error)
-        return False
 
 
 # --- changes to moto ----------------------------------------------------------------------------
@@ -438,6 +450,12 @@ def _put_targets(
                 raise ValidationException(
                     f"Target {target.get('Id')} of rule {name}: {member} is not emulated"
                 )
+        queue = (target.get("DeadLetterConfig") or {}).get("Arn")
+        if queue is not None and queues.find(queue) is None:
+            raise ValidationException(
+                f"Target {target.get('Id')} of rule {name}: there is no queue {queue} for its dead "
+                "letters"
+            )
         try:
             json.loads(target.get("Input") or "{}")
         except ValueError:

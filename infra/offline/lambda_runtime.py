@@ -4,7 +4,9 @@ A function has up to four execution environments, each a process (see `lambda_wo
 credentials of the function's role, the function's variables and the cloud's clock. They start on
 demand, stay warm, and are replaced when code or configuration changes.
 
-Retries of asynchronous calls hang on the cloud's clock, as on AWS: after one minute, then two.
+Retries of asynchronous calls hang on the cloud's clock, as on AWS: after one minute, then two. What
+fails to the end goes to the function's on-failure destination, a queue, if it has one. CloudWatch
+counts calls, errors and throttles.
 """
 
 from __future__ import annotations
@@ -33,6 +35,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
 from moto.awslambda.exceptions import (
     InvalidParameterValueException,
     LambdaClientError,
@@ -41,7 +45,7 @@ from moto.awslambda.exceptions import (
 from moto.awslambda.utils import get_backend
 from moto.logs.models import logs_backends
 
-from infra.offline import runtime
+from infra.offline import monitoring, queues, runtime
 from infra.offline.authorization import credentials
 from infra.offline.environment import client_environment
 from infra.offline.patching import replaces
@@ -65,6 +69,8 @@ LARGEST_ASYNCHRONOUS_PAYLOAD_BYTES = 1_048_576
 #: When Lambda tries a failed asynchronous call again.
 RETRY_DELAYS = (timedelta(minutes=1), timedelta(minutes=2))
 OLDEST_EVENT = timedelta(hours=6)
+
+NAMESPACE = "AWS/Lambda"
 
 #: How long a move of the clock waits for the asynchronous work of one moment.
 SETTLE_SECONDS = 60.0
@@ -228,7 +234,27 @@ class _Fleet:
 
     # synchronous calls
     def call(self, called: Called, payload: str, *, request_id: str) -> Answer:
-        return self.pool(called.function.function_name).call(called, payload, request_id)
+        name = called.function.function_name
+        begun = time.monotonic()
+        at = self.cloud.clock.now()
+        try:
+            answer = self.pool(name).call(called, payload, request_id)
+        except TooManyRequests:
+            self._count(name, at, Throttles=1)
+            raise
+        self._count(name, at, Invocations=1, Errors=int(answer.error is not None))
+        milliseconds = 1000 * (time.monotonic() - begun)
+        self._record(name, at, "Duration", milliseconds, "Milliseconds")
+        return answer
+
+    def _count(self, name: str, at: datetime, **metrics: int) -> None:
+        for metric, value in metrics.items():
+            self._record(name, at, metric, value, "Count")
+
+    def _record(self, name: str, at: datetime, metric: str, value: float, unit: str) -> None:
+        if self._closed:  # the cloud's state is being forgotten
+            return
+        monitoring.record(NAMESPACE, metric, value, {"FunctionName": name}, unit=unit, at=at)
 
     def pool(self, function_name: str) -> _Pool:
         with self._pools_lock:
@@ -291,37 +317,75 @@ class _Fleet:
     def _deliver(self, delivery: _Delivery) -> None:
         try:
             called = find(delivery.arn)
+            if _never_runs(called.function) and on_failure(called.function):
+                # At zero, events go to the destination at once, without any try. Source:
+                # "Configuring reserved concurrency", Lambda developer guide.
+                self._lost(delivery, called.function, "ZeroReservedConcurrency", None)
+                return
             answer = self.call(called, delivery.payload, request_id=delivery.request_id)
         except TooManyRequests:
             # Throttled calls are kept and do not count as tries.
-            self._again(delivery, RETRY_DELAYS[0])
+            self._again(delivery, called.function, RETRY_DELAYS[0], None)
             return
         except LambdaClientError as error:
             log.warning("the event for %s is lost: %s", delivery.arn, error.message)
             return
+        delivery.tries += 1
         if answer.error is None:
             return
         delays = RETRY_DELAYS[: _retries(called.function)]
-        if delivery.failures < len(delays):
-            delay = delays[delivery.failures]
-            delivery.failures += 1
-            self._again(delivery, delay)
+        if delivery.tries <= len(delays):
+            self._again(delivery, called.function, delays[delivery.tries - 1], answer)
         else:
-            log.error(
-                "%s failed %d times; the event is lost: %s",
-                delivery.arn,
-                delivery.failures + 1,
-                answer.payload.decode(errors="replace")[:2000],
-            )
+            self._lost(delivery, called.function, "RetriesExhausted", answer)
 
-    def _again(self, delivery: _Delivery, delay: timedelta) -> None:
+    def _again(
+        self, delivery: _Delivery, function: Any, delay: timedelta, answer: Answer | None
+    ) -> None:
         clock = self.cloud.clock
-        if clock.now() + delay - delivery.since > OLDEST_EVENT:
-            log.error("the event for %s is lost: older than %s", delivery.arn, OLDEST_EVENT)
+        if clock.now() + delay - delivery.since > _oldest(function):
+            self._lost(delivery, function, "EventAgeExceeded", answer)
             return
         clock.call_at(
             clock.now() + delay, lambda: self.carry(delivery), name=f"call {delivery.arn} again"
         )
+
+    def _lost(
+        self, delivery: _Delivery, function: Any, condition: str, answer: Answer | None
+    ) -> None:
+        """An event that will not be tried again: to the function's destination, if it has one."""
+        log.error(
+            "%s: %s after %d tries: %s",
+            delivery.arn,
+            condition,
+            delivery.tries,
+            "" if answer is None else answer.payload.decode(errors="replace")[:2000],
+        )
+        destination = on_failure(function)
+        if destination is None:
+            self._count(function.function_name, self.cloud.clock.now(), AsyncEventsDropped=1)
+            return
+        document = _invocation_record(delivery, condition, answer, self.cloud.clock.now())
+        try:
+            self._send_as_role(function, destination, json.dumps(document))
+        except (BotoCoreError, ClientError) as error:
+            log.error("%s cannot be told of the failure: %s", destination, error)
+            name = function.function_name
+            self._count(name, self.cloud.clock.now(), DestinationDeliveryFailures=1)
+
+    def _send_as_role(self, function: Any, queue_arn: str, body: str) -> None:
+        """Over the wire, so that the role needs the permission as on AWS."""
+        keys = credentials.for_role(function.role, session_name=function.function_name)
+        with _making_client:
+            client = boto3.client(
+                "sqs",
+                endpoint_url=self.cloud.endpoint,
+                region_name=self.cloud.region,
+                aws_access_key_id=keys["AWS_ACCESS_KEY_ID"],
+                aws_secret_access_key=keys["AWS_SECRET_ACCESS_KEY"],
+                aws_session_token=keys["AWS_SESSION_TOKEN"],
+            )
+        client.send_message(QueueUrl=queues.url(queue_arn.rsplit(":", 1)[-1]), MessageBody=body)
 
     @staticmethod
     def _link_libraries(folder: Path) -> Path:
@@ -342,7 +406,7 @@ class _Delivery:
     arn: str
     payload: str
     since: datetime
-    failures: int = 0
+    tries: int = 0
     # Lambda tries again under the same request id.
     request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
@@ -671,6 +735,60 @@ def _client_environment(cloud: runtime.Runtime) -> dict[str, str]:
     return {name: value for name, value in environment.items() if "ACCESS_KEY" not in name}
 
 
+def on_failure(function: Any) -> str | None:
+    """The ARN of the queue that gets a function's lost events, or None."""
+    for config in function.event_invoke_config:
+        destinations = config.config.get("DestinationConfig") or {}
+        return (destinations.get("OnFailure") or {}).get("Destination") or None
+    return None
+
+
+def _never_runs(function: Any) -> bool:
+    reserved = function.reserved_concurrency
+    return reserved is not None and int(reserved) == 0
+
+
+def _oldest(function: Any) -> timedelta:
+    for config in function.event_invoke_config:
+        seconds = config.config.get("MaximumEventAgeInSeconds")
+        return OLDEST_EVENT if seconds is None else timedelta(seconds=int(seconds))
+    return OLDEST_EVENT
+
+
+def _invocation_record(
+    delivery: _Delivery, condition: str, answer: Answer | None, now: datetime
+) -> dict[str, Any]:
+    """Source: "Capturing records of Lambda asynchronous invocations", Lambda developer guide."""
+    arn = delivery.arn
+    # name, or name and qualifier
+    arn = arn if len(arn.split(":")) > 7 else f"{arn}:$LATEST"
+    document: dict[str, Any] = {
+        "version": "1.0",
+        "timestamp": f"{now:%Y-%m-%dT%H:%M:%S.000Z}",
+        "requestContext": {
+            "requestId": delivery.request_id,
+            "functionArn": arn,
+            "condition": condition,
+            "approximateInvokeCount": delivery.tries,
+        },
+        "requestPayload": json.loads(delivery.payload),
+    }
+    if answer is not None:
+        document |= {
+            "responseContext": {
+                "statusCode": 200,
+                "executedVersion": answer.version,
+                "functionError": answer.error,
+            },
+            "responsePayload": json.loads(answer.payload),
+        }
+    return document
+
+
+#: boto3 is not thread-safe while it makes a client.
+_making_client = threading.Lock()
+
+
 def _retries(function: Any) -> int:
     for config in function.event_invoke_config:
         return int(config.config.get("MaximumRetryAttempts", len(RETRY_DELAYS)))
@@ -774,17 +892,39 @@ def _not_emulated(name: str, member: str, value: object) -> InvalidParameterValu
 
 @replaces(
     "moto.awslambda.models:LambdaBackend.put_function_event_invoke_config",
-    because="destinations of asynchronous calls are not emulated, so they are refused",
+    because="a destination that is not emulated is refused; moto keeps every configuration and "
+    "goes on using the first",
 )
 def _put_function_event_invoke_config(
     original: Callable[..., Any], backend: Any, function_name: str, config: dict[str, Any]
 ) -> Any:
+    function = backend.get_function(function_name)
     for when, destination in (config.get("DestinationConfig") or {}).items():
-        if destination:
+        target = (destination or {}).get("Destination")
+        if target and (when != "OnFailure" or queues.find(target) is None):
             raise InvalidParameterValueException(
-                f"DestinationConfig {when} of {function_name} is not emulated"
+                f"DestinationConfig {when} {target} of {function_name} is not emulated: the "
+                "embedded cloud knows OnFailure to a queue that exists"
             )
+        if target and not _role_may(function.role, "sqs:SendMessage", target):
+            raise InvalidParameterValueException(
+                f"The function's execution role does not have permissions to call SendMessage on "
+                f"{target}"
+            )
+    function.event_invoke_config.clear()
     return original(backend, function_name, config)
+
+
+def _role_may(role_arn: str, action: str, resource: str) -> bool:
+    # Imported here: enforcement reads the state of services that stand on this module.
+    from infra.offline.authorization import enforcement
+    from infra.offline.authorization.requests import Question
+
+    keys = credentials.for_role(role_arn, session_name="lambda")
+    session = credentials.principal_of(keys["AWS_ACCESS_KEY_ID"])
+    if session is None:
+        return False
+    return bool(enforcement.decide(session, Question(action, resource)).allowed)
 
 
 @replaces(

@@ -27,11 +27,15 @@ from werkzeug.serving import BaseWSGIServer, make_server
 from werkzeug.wrappers import Response
 
 from infra.offline import (
+    budgets,
     control,
     dynamodb,
     events,
     lambda_runtime,
+    monitoring,
+    notifications,
     patching,
+    queues,
     runtime,
     sagemaker,
     scheduler,
@@ -54,7 +58,18 @@ STUDIO_ROUTE = "/_academy/studio/auth"
 _POLL_SECONDS = 0.05
 
 #: Imported because they declare changes to moto when they are.
-EXTENSIONS = (dynamodb, events, lambda_runtime, sagemaker, scheduler, engine)
+EXTENSIONS = (
+    budgets,
+    dynamodb,
+    events,
+    lambda_runtime,
+    monitoring,
+    notifications,
+    queues,
+    sagemaker,
+    scheduler,
+    engine,
+)
 
 WsgiApplication = Callable[..., Any]
 

@@ -35,6 +35,7 @@ Application = Callable[..., Any]
 
 #: Services by the name in a request's signature, and the form of their errors.
 FORMS = {
+    "budgets": "json",
     "cloudformation": "query",
     "cloudtrail": "json",
     "dynamodb": "json",
@@ -45,9 +46,12 @@ FORMS = {
     "kms": "json",
     "lambda": "rest-json",
     "logs": "json",
+    "monitoring": "json",
     "s3": "s3",
     "sagemaker": "json",
     "scheduler": "rest-json",
+    "sns": "query",
+    "sqs": "json",
     "ssm": "json",
     "sts": "query",
 }

@@ -51,9 +51,9 @@ def test_it_listens_on_the_loopback_address_alone(cloud):
 @pytest.mark.parametrize(
     ("service", "operation", "parameters"),
     [
-        ("sns", "list_topics", {}),
-        ("sqs", "list_queues", {}),
-        ("cloudwatch", "list_metrics", {}),
+        ("ses", "list_identities", {}),
+        ("kinesis", "list_streams", {}),
+        ("ce", "list_cost_category_definitions", {}),
         ("route53", "list_hosted_zones", {}),
         ("apigateway", "get_rest_apis", {}),
         ("rds", "describe_db_instances", {}),

@@ -19,10 +19,6 @@ from moto.sts.models import sts_backends
 
 from infra.offline import patching, runtime
 
-#: The one long-term key: the account's administrator. AWS's own documentation example.
-ADMIN_ACCESS_KEY = "AKIAIOSFODNN7EXAMPLE"
-ADMIN_SECRET_KEY = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"  # noqa: S105 (AWS's example)
-
 PARTITION = "aws"
 #: What AWS takes as RoleSessionName; it becomes part of the session's ARN.
 SESSION_NAME = re.compile(r"[A-Za-z0-9_+=,.@-]{2,64}")

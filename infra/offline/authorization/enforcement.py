@@ -40,6 +40,7 @@ from infra.offline.authorization import credentials, requests, state, wire
 from infra.offline.authorization.credentials import Session
 from infra.offline.authorization.requests import Question
 from infra.offline.authorization.wire import Call, Environ, Signature, WireError
+from infra.offline.environment import ADMIN_ACCESS_KEY
 
 log = logging.getLogger(__name__)
 
@@ -117,6 +118,10 @@ def resource_policy(account: str, question: Question) -> tuple[iam.Policy | None
         region = question.resource.split(":")[3]
         document = state.key_policy(account, region, question.resource)
         return (iam.Policy.parse(document, kind="resource") if document else None), True
+    if service in ("sns", "sqs"):
+        policy_of = state.topic_policy if service == "sns" else state.queue_policy
+        document = policy_of(account, question.resource)
+        return (iam.Policy.parse(document, kind="resource") if document else None), False
     if question.action in ("sts:AssumeRole", "sts:TagSession"):
         role = credentials.find_role(question.resource)
         document = None if role is None else role.assume_role_policy_document
@@ -268,7 +273,7 @@ def enforce(app: App) -> App:
                     "Request is missing Authentication Token: sign it, as every AWS client does",
                     403,
                 )
-            if signature.access_key == credentials.ADMIN_ACCESS_KEY:
+            if signature.access_key == ADMIN_ACCESS_KEY:
                 _admin(environ, signature)
                 return app(environ, start_response)
             session = _session(signature)
@@ -310,7 +315,7 @@ def _session(signature: Signature) -> Session:
     return session
 
 
-_QUERY = ("cloudformation", "iam", "sts")
+_QUERY = ("cloudformation", "iam", "sns", "sts")
 _UNKNOWN_ELSEWHERE = (
     "UnrecognizedClientException",
     "The security token included in the request is invalid.",

@@ -472,11 +472,11 @@ def _through(
     context = _key_context(call, account, arn)
     context["kms:ViaService"] = f"{service}.{call.region}.amazonaws.com"
     context["aws:ViaAWSService"] = "true"
-    names = (
-        {"aws:s3:arn": encrypted}
-        if service == "s3"
-        else {"aws:dynamodb:tableName": encrypted, "aws:dynamodb:subscriberId": account}
-    )
+    names = {
+        "dynamodb": {"aws:dynamodb:tableName": encrypted, "aws:dynamodb:subscriberId": account},
+        "s3": {"aws:s3:arn": encrypted},
+        "sns": {"aws:sns:topicArn": encrypted},
+    }[service]
     context |= {f"kms:EncryptionContext:{key}": value for key, value in names.items()}
     context["kms:EncryptionContextKeys"] = tuple(names)
     yield Question(f"kms:{action}", arn, context, _KMS_KEYS)
@@ -1036,6 +1036,54 @@ def _put_events(call: Call, account: str) -> Iterator[Question]:
             },
             _keys("events", "source", "detail-type", "eventBusInvocation"),
         )
+
+
+# --- SNS and SQS ----------------------------------------------------------------------------------
+@maps("sns", "Publish")
+def _publish(call: Call, account: str) -> Iterator[Question]:
+    if "TargetArn" in call.params or "PhoneNumber" in call.params:
+        raise Unmodelled("Publish to anything but a TopicArn is not modelled for roles")
+    topic = _need(call, "TopicArn")
+    if not re.fullmatch(r"arn:aws:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]+", topic):
+        raise WireError("InvalidParameter", f"TopicArn {topic!r} is no topic's ARN")
+    yield Question("sns:Publish", topic)
+    key = state.topic_key(account, call.region, topic)
+    if key:
+        # Source: "Key management", Amazon SNS developer guide.
+        for action in ("GenerateDataKey", "Decrypt"):
+            yield from _through(call, account, action, key, "sns", topic)
+
+
+#: Source: "Actions, resources, and condition keys for Amazon SQS".
+_SQS = {
+    "ChangeMessageVisibility": "ChangeMessageVisibility",
+    "DeleteMessage": "DeleteMessage",
+    "DeleteMessageBatch": "DeleteMessage",
+    "GetQueueAttributes": "GetQueueAttributes",
+    "GetQueueUrl": "GetQueueUrl",
+    "ReceiveMessage": "ReceiveMessage",
+    "SendMessage": "SendMessage",
+    "SendMessageBatch": "SendMessage",
+}
+
+
+@maps("sqs", *_SQS)
+def _queue(call: Call, account: str) -> Iterator[Question]:
+    if call.operation == "GetQueueUrl":
+        if call.params.get("QueueOwnerAWSAccountId", account) != account:
+            raise Unmodelled("queues of other accounts are not modelled")
+        name = _name(call, "QueueName", r"[A-Za-z0-9_-]{1,80}")
+    else:
+        # moto goes by the last part of the URL alone.
+        url = re.fullmatch(
+            r"https?://[^/]+/(\d{12})/([A-Za-z0-9_-]{1,80})", _need(call, "QueueUrl")
+        )
+        if url is None or url[1] != account:
+            raise WireError(
+                "QueueDoesNotExist", f"QueueUrl {call.params['QueueUrl']!r} is no queue's"
+            )
+        name = url[2]
+    yield Question(f"sqs:{_SQS[call.operation]}", _arn(call, account, "sqs", name))
 
 
 # --- IAM and STS ----------------------------------------------------------------------------------

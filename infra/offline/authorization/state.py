@@ -16,6 +16,8 @@ from moto.kms.models import kms_backends
 from moto.kms.utils import RESERVED_ALIASE_TARGET_KEY_IDS
 from moto.s3.models import s3_backends
 from moto.sagemaker.models import sagemaker_backends
+from moto.sns.models import sns_backends
+from moto.sqs.models import sqs_backends
 from moto.ssm.models import ssm_backends
 
 from infra.offline.authorization import credentials
@@ -140,6 +142,31 @@ def _key(account: str, region: str, named: str) -> Any | None:
                 return key
         return None
     return backend.keys.get(bare.removeprefix("key/"))
+
+
+# --- SNS and SQS ----------------------------------------------------------------------------------
+def topic_policy(account: str, arn: str) -> str | None:
+    """The policy that a topic was given."""
+    from infra.offline import notifications
+
+    topic = _topic(account, arn.split(":")[3], arn)
+    return None if topic is None else notifications.topic_policy(topic)
+
+
+def topic_key(account: str, region: str, arn: str) -> str | None:
+    """The KMS key of a topic, as it was named to SNS."""
+    topic = _topic(account, region, arn)
+    return None if topic is None or not topic.kms_master_key_id else str(topic.kms_master_key_id)
+
+
+def _topic(account: str, region: str, arn: str) -> Any | None:
+    return sns_backends[account][region].topics.get(arn)
+
+
+def queue_policy(account: str, arn: str) -> str | None:
+    _, _, _, region, _, name = arn.split(":", 5)
+    queue = sqs_backends[account][region].queues.get(name)
+    return None if queue is None or not queue.policy else _text(queue.policy)
 
 
 # --- other services -------------------------------------------------------------------------------

@@ -49,6 +49,8 @@ SERVICES = {
         "s3",
         "sagemaker",
         "scheduler",
+        "sns",
+        "sqs",
         "ssm",
         "sts",
     )

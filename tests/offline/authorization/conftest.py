@@ -24,6 +24,7 @@ from werkzeug.serving import make_server
 from infra.offline import patching, runtime
 from infra.offline.authorization import credentials, enforcement
 from infra.offline.clock import Clock
+from infra.offline.environment import ADMIN_ACCESS_KEY
 from infra.offline.processes import Processes
 
 ACCOUNT = "123456789012"
@@ -80,7 +81,7 @@ class Cloud:
 
     def client(self, service: str, keys: dict[str, str] | None = None, **config: Any) -> Any:
         given = keys or {
-            "AWS_ACCESS_KEY_ID": credentials.ADMIN_ACCESS_KEY,
+            "AWS_ACCESS_KEY_ID": ADMIN_ACCESS_KEY,
             "AWS_SECRET_ACCESS_KEY": "any",
         }
         return boto3.client(

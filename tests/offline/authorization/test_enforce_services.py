@@ -33,6 +33,9 @@ JOB = arn("sagemaker", "training-job/earth--falcon--ana--0a1b2c3d")
 APP = arn("sagemaker", "app/d-abc123abc123/earth--ana/jupyterlab/default")
 PROFILE = arn("sagemaker", "user-profile/d-abc123abc123/earth--ana")
 GROUP = arn("logs", "log-group:/aws/sagemaker/TrainingJobs:log-stream:")
+TOPIC = arn("sns", "earth-notices")
+QUEUE = arn("sqs", "earth-dead-letters")
+QUEUE_URL = f"http://127.0.0.1:1/{ACCOUNT}/earth-dead-letters"
 STACK = arn("cloudformation", "stack/earth-Guard/*")
 SCHEDULE = arn("scheduler", "schedule/earth--stops/ana--stop-app")
 STOPPER = f"arn:aws:iam::{ACCOUNT}:role/academy/earth/service/earth--service--stopper"
@@ -234,6 +237,19 @@ OPERATIONS = [
        ("scheduler:DeleteSchedule", arn("scheduler", "schedule/default/x")), Name="x"),
     op("scheduler", "get_schedule_group",
        ("scheduler:GetScheduleGroup", arn("scheduler", "schedule-group/g")), Name="g"),
+    op("sns", "publish", ("sns:Publish", TOPIC), TopicArn=TOPIC, Message="m"),
+    op("sqs", "send_message", ("sqs:SendMessage", QUEUE), QueueUrl=QUEUE_URL, MessageBody="m"),
+    op("sqs", "send_message_batch", ("sqs:SendMessage", QUEUE),
+       QueueUrl=QUEUE_URL, Entries=[{"Id": "1", "MessageBody": "m"}]),
+    op("sqs", "receive_message", ("sqs:ReceiveMessage", QUEUE), QueueUrl=QUEUE_URL),
+    op("sqs", "delete_message", ("sqs:DeleteMessage", QUEUE),
+       QueueUrl=QUEUE_URL, ReceiptHandle="h"),
+    op("sqs", "delete_message_batch", ("sqs:DeleteMessage", QUEUE),
+       QueueUrl=QUEUE_URL, Entries=[{"Id": "1", "ReceiptHandle": "h"}]),
+    op("sqs", "change_message_visibility", ("sqs:ChangeMessageVisibility", QUEUE),
+       QueueUrl=QUEUE_URL, ReceiptHandle="h", VisibilityTimeout=1),
+    op("sqs", "get_queue_attributes", ("sqs:GetQueueAttributes", QUEUE), QueueUrl=QUEUE_URL),
+    op("sqs", "get_queue_url", ("sqs:GetQueueUrl", QUEUE), QueueName="earth-dead-letters"),
     op("scheduler", "list_schedules", ("scheduler:ListSchedules", "*")),
     op("scheduler", "list_schedule_groups", ("scheduler:ListScheduleGroups", "*")),
     op("events", "put_events",
@@ -272,7 +288,7 @@ def test_an_operation_needs_exactly_its_permissions(
     cloud.behind.stub = False
     full = cloud.role(*(allow(action, on) for action, on in needs))
     poorer = [
-        (one, cloud.role(*(allow(a, r) for a, r in needs if (a, r) != one), allow("sqs:*")))
+        (one, cloud.role(*(allow(a, r) for a, r in needs if (a, r) != one), allow("kinesis:*")))
         for one in needs
     ]
     # From here on a recorder stands behind: what reaches it was let through.

@@ -19,6 +19,7 @@ from botocore.credentials import Credentials
 
 from infra.offline import patching
 from infra.offline.authorization import credentials, enforcement
+from infra.offline.environment import ADMIN_ACCESS_KEY
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 
@@ -225,7 +226,7 @@ def test_a_sessions_name_cannot_pass_for_another_arn(cloud: Any, refused: Any) -
         "sts",
         endpoint_url=cloud.endpoint,
         region_name=REGION,
-        aws_access_key_id=credentials.ADMIN_ACCESS_KEY,
+        aws_access_key_id=ADMIN_ACCESS_KEY,
         aws_secret_access_key="any",
         config=Config(parameter_validation=False),
     )

@@ -90,7 +90,9 @@ def test_a_whole_life(cdk, client):
     broken = cdk("deploy", "Sample-Broken", "--require-approval", "never", "-c", "broken=1")
     assert broken.returncode == 1
     assert "CREATE_FAILED" in _said(broken)
-    assert "Resource type AWS::SNS::Topic is not modelled by the embedded cloud" in _said(broken)
+    assert "Resource type AWS::Kinesis::Stream is not modelled by the embedded cloud" in _said(
+        broken
+    )
     stack = api.describe_stacks(StackName="Sample-Broken")["Stacks"][0]
     assert stack["StackStatus"] == "ROLLBACK_COMPLETE"
 

@@ -67,10 +67,13 @@ def test_a_deleted_stack_is_found_by_its_id_alone_and_makes_nothing_again(stacks
 def test_an_unmodelled_type_fails_the_stack_by_name_and_makes_nothing(stacks, client):
     failed = stacks.deploy(
         "unmodelled",
-        {"Fine": parameter("x", Name="/unmodelled/fine"), "Topic": {"Type": "AWS::SNS::Topic"}},
+        {
+            "Fine": parameter("x", Name="/unmodelled/fine"),
+            "Topic": {"Type": "AWS::Kinesis::Stream"},
+        },
     )
     assert failed.status == "ROLLBACK_COMPLETE"
-    assert "AWS::SNS::Topic is not modelled by the embedded cloud" in failed.reasons["Topic"]
+    assert "AWS::Kinesis::Stream is not modelled by the embedded cloud" in failed.reasons["Topic"]
     assert "/unmodelled/fine" not in parameters_there(client)
 
 
@@ -123,7 +126,7 @@ def test_a_failed_creation_deletes_what_it_made_even_the_half_made(stacks, clien
 
 
 def test_creation_again_after_a_rollback_needs_the_wreck_deleted_first(stacks, client):
-    broken = {"T": {"Type": "AWS::SNS::Topic"}}
+    broken = {"T": {"Type": "AWS::Kinesis::Stream"}}
     assert stacks.deploy("wreck", broken).status == "ROLLBACK_COMPLETE"
     with pytest.raises(ClientError, match="already exists and cannot be created again"):
         client("cloudformation").create_change_set(

@@ -28,6 +28,7 @@ REPLACED_BESIDES = {"AWS::DynamoDB::Table": {"LocalSecondaryIndexes"}}
 ATTRIBUTES_BESIDES = {
     "AWS::EC2::Subnet": {"AvailabilityZone", "AvailabilityZoneId", "CidrBlock", "VpcId"},
     "AWS::EC2::VPC": {"CidrBlock"},
+    "AWS::SQS::Queue": {"QueueName"},
     "AWS::SSM::Parameter": {"Type", "Value"},
 }
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from infra.offline.cloudformation.resource import ResourceType
 from infra.offline.cloudformation.types import (
+    budgets,
     cdk,
+    cloudwatch,
     dynamodb,
     ec2,
     ecr,
+    event_invoke,
     events,
     functions,
     iam,
@@ -16,16 +19,21 @@ from infra.offline.cloudformation.types import (
     s3,
     sagemaker,
     scheduler,
+    sns,
+    sqs,
     ssm,
 )
 
 _MODELS: dict[str, ResourceType] = {
     model.type: model
     for module in (
+        budgets,
         cdk,
+        cloudwatch,
         dynamodb,
         ec2,
         ecr,
+        event_invoke,
         events,
         functions,
         iam,
@@ -34,6 +42,8 @@ _MODELS: dict[str, ResourceType] = {
         s3,
         sagemaker,
         scheduler,
+        sns,
+        sqs,
         ssm,
     )
     for model in module.TYPES

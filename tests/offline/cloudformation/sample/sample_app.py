@@ -16,13 +16,13 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kinesis as kinesis
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sagemaker as sagemaker
 from aws_cdk import aws_scheduler as scheduler
-from aws_cdk import aws_sns as sns
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
@@ -230,7 +230,7 @@ def main() -> None:
     Team(app, "Sample-Team", ground=ground, env=where)
     if app.node.try_get_context("broken"):
         broken = cdk.Stack(app, "Sample-Broken", env=where)
-        sns.Topic(broken, "Topic")
+        kinesis.Stream(broken, "Topic")
         ssm.StringParameter(broken, "Parameter", string_value="never made")
     app.synth()
 
