@@ -8,11 +8,12 @@ from __future__ import annotations
 import os
 import sys
 
+from infra.stacks.academy import add_stacks  # isort: skip (before the CDK: it silences a banner)
+
 from aws_cdk import App, Validations
 from cdk_nag import AwsSolutionsChecks
 
 from infra.cohort.loading import CohortFileError, load
-from infra.stacks.academy import add_stacks
 
 
 class Unusable(Exception):

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.cohort import naming
-from infra.cohort.prices import Component, PriceList
+from infra.cohort.model import Cohort
+from infra.cohort.prices import MICRO_DOLLARS, Component, PriceList
 
 
 @dataclass(frozen=True)
@@ -36,12 +37,33 @@ def findings(document: dict[str, Any]) -> list[Finding]:
     ]
 
 
+def warnings(cohort: Cohort, *, today: dt.date) -> list[str]:
+    """What is right by every rule and is hardly meant."""
+    found = []
+    if cohort.ends < today:
+        found.append(f"the cohort ended on {cohort.ends}: every learner would be refused")
+    elif cohort.competition.closes < today:
+        found.append(f"the competition closed on {cohort.competition.closes}")
+    prices = PriceList.snapshot()
+    hour = min(
+        prices.micro_usd_per_hour(cohort.region, "studio", instance)
+        for instance in cohort.studio.instances
+    )
+    cap = int(cohort.budget.per_learner_usd * MICRO_DOLLARS)
+    if cap < hour:
+        found.append(
+            f"budget.per_learner_usd ({cohort.budget.per_learner_usd}) does not pay for an hour of "
+            f"the cheapest space ({hour / MICRO_DOLLARS:.2f})"
+        )
+    return found
+
+
 def _dates(document: dict[str, Any]) -> Iterator[Finding]:
     starts, ends = _date(document.get("starts")), _date(document.get("ends"))
     closes = _date(_mapping(document.get("competition")).get("closes"))
     if starts and ends and ends <= starts:
         yield Finding("ends", str(ends), f"not after starts ({starts})", "a later date")
-    if starts and ends and closes and not starts < closes <= ends:
+    if starts and ends and closes and starts < ends and not starts < closes <= ends:
         yield Finding(
             "competition.closes",
             str(closes),
@@ -63,11 +85,11 @@ def _doubled_ids(document: dict[str, Any]) -> Iterator[Finding]:
 def _instances(document: dict[str, Any]) -> Iterator[Finding]:
     prices = PriceList.snapshot()
     region = document.get("region")
-    if region not in prices.regions():
-        return
+    # With a region that is wrong itself, a type is held against those of any region.
+    regions = [str(region)] if region in prices.regions() else prices.regions()
     components: tuple[Component, ...] = ("studio", "training")
     for component in components:
-        known = prices.types(str(region), component)
+        known = list(dict.fromkeys(t for r in regions for t in prices.types(r, component)))
         instances = _list(_mapping(document.get(component)).get("instances"))
         for index, instance in enumerate(instances):
             path = f"{component}.instances[{index}]"

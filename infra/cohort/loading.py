@@ -23,7 +23,8 @@ class CohortFileError(ValueError):
         self.path = path
         self.findings = found
         lines = [f"{f.path}: {f.message} (got {f.value}); expected {f.remedy}" for f in found]
-        super().__init__(f"{path}: {len(found)} problem(s)\n  " + "\n  ".join(lines))
+        count = f"{len(found)} problem{'' if len(found) == 1 else 's'}"
+        super().__init__(f"{path}: {count}\n  " + "\n  ".join(lines))
 
 
 def load(path: Path | str) -> Cohort:
@@ -57,6 +58,12 @@ class _NoDuplicates(yaml.SafeLoader):
                 None, None, "YAML aliases are not allowed", event.start_mark
             )
         return super().compose_node(parent, index)
+
+    #: Dates stay text: a wrong one is then reported with its place, by the model.
+    yaml_implicit_resolvers = {  # noqa: RUF012 (as PyYAML declares it)
+        first: [pair for pair in pairs if pair[0] != "tag:yaml.org,2002:timestamp"]
+        for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         keys: set[object] = set()
@@ -109,7 +116,7 @@ def _finding(item: Any) -> Finding:
     return Finding(
         path=_path(item["loc"]) or "(file)",
         value="(missing)" if item["type"] == "missing" else _short(item["input"]),
-        message=str(item["msg"]),
+        message=_message(item),
         remedy=_remedy(item),
     )
 
@@ -124,6 +131,13 @@ def _path(location: Iterable[int | str]) -> str:
 def _short(value: object) -> str:
     text = value if isinstance(value, str) else repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _message(item: Any) -> str:
+    """Pydantic's sentence, said of the file and not of an input."""
+    return (
+        str(item["msg"]).replace("Input should be", "should be").replace("String should", "should")
+    )
 
 
 def _remedy(item: Any) -> str:
@@ -144,14 +158,10 @@ def _remedy(item: Any) -> str:
         "missing": "this key, as in cohorts/example.yaml",
         "extra_forbidden": "no such key; check its spelling against cohorts/example.yaml",
         "literal_error": f"{context.get('expected')}",
-        "string_pattern_mismatch": "an e-mail address: ana@example.org",
         "string_too_long": f"at most {context.get('max_length')} characters",
         "string_too_short": f"at least {context.get('min_length')} characters",
         "too_short": f"at least {context.get('min_length')} of them",
         "too_long": f"at most {context.get('max_length')} of them",
-        "date_from_datetime_parsing": "a date: 2026-11-30",
-        "date_parsing": "a date: 2026-11-30",
-        "date_type": "a date: 2026-11-30",
         "int_parsing": "a whole number",
         "int_type": "a whole number",
         "int_from_float": "a whole number",

@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
@@ -53,7 +54,27 @@ CohortName = Annotated[
     StringConstraints(min_length=naming.COHORT_MIN, max_length=naming.COHORT_MAX),
     AfterValidator(_id),
 ]
-Email = Annotated[str, StringConstraints(pattern=r"^[^@\s,<>]+@[^@\s,<>]+\.[^@\s,<>]+$")]
+
+
+def _email(value: str) -> str:
+    if not re.fullmatch(r"[^@\s,<>]+@[^@\s,<>]+\.[^@\s,<>]+", value):
+        raise problem("not an e-mail address", "an address like ana@example.org")
+    return value
+
+
+def _date(value: object) -> object:
+    if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
+        return value
+    try:
+        if not isinstance(value, str) or not re.fullmatch(r"\d{4}-\d\d-\d\d", value):
+            raise ValueError("not written as a date")
+        return dt.date.fromisoformat(value)
+    except ValueError as error:
+        raise problem(f"not a date: {error}", "a date like 2026-11-30") from None
+
+
+Email = Annotated[str, AfterValidator(_email)]
+Date = Annotated[dt.date, BeforeValidator(_date)]
 Usd = Annotated[Decimal, Field(gt=0, max_digits=12, decimal_places=2)]
 
 
@@ -87,8 +108,15 @@ class Training(Strict):
     instances: Annotated[list[str], Field(min_length=1)] = ["ml.m5.large"]
     #: Spans what SageMaker allows a training job: 28 days (MaxRuntimeInSeconds).
     max_hours: Annotated[int, Field(ge=1, le=672)] = 4
-    max_instances: Annotated[int, Field(ge=1, le=8)] = 1
+    max_instances: Annotated[int, Field(ge=1)] = 1
     spot: bool = False
+
+    @field_validator("max_instances")
+    @classmethod
+    def _one(cls, value: int) -> int:
+        if value > 1:
+            raise problem("jobs on several instances are not built yet", "max_instances: 1")
+        return value
 
     @field_validator("spot")
     @classmethod
@@ -100,12 +128,15 @@ class Training(Strict):
 
 class Budget(Strict):
     per_learner_usd: Usd
-    alert_percent: list[Annotated[int, Field(ge=1, le=100)]] = [50, 80, 100]
+    #: AWS allows a budget five notifications (budgets CreateBudget).
+    alert_percent: Annotated[
+        list[Annotated[int, Field(ge=1, le=100)]], Field(min_length=1, max_length=5)
+    ] = [50, 80, 100]
 
 
 class Competition(Strict):
     submissions_per_day: Annotated[int, Field(ge=1, le=100)] = 5
-    closes: dt.date
+    closes: Date
     public_fraction: Annotated[Decimal, Field(ge=Decimal("0.1"), le=Decimal("0.9"))] = Decimal(
         "0.3"
     )
@@ -121,14 +152,21 @@ class Notify(Strict):
     email: Email | None = None
     teams: TeamsChannel | None = None
 
+    @field_validator("teams")
+    @classmethod
+    def _teams(cls, value: TeamsChannel | None) -> TeamsChannel | None:
+        if value is not None:
+            raise problem("messages to Microsoft Teams are not built yet", "an e-mail address")
+        return value
+
 
 class Cohort(Strict):
     """One cohort: who learns, when, on what, for how much."""
 
     name: CohortName
     region: str
-    starts: dt.date
-    ends: dt.date
+    starts: Date
+    ends: Date
     isolation: Literal["learner", "team", "cohort"] = "learner"
     network: Literal["public", "private"] = "public"
     advisors: list[Person] = []

@@ -93,6 +93,29 @@ class Arns:
         name = self.names.lifecycle_config(content_hash)
         return self._of("sagemaker", f"studio-lifecycle-config/{name}")
 
+    # --- what the admin is told ---------------------------------------------------------------
+    def topic(self, purpose: str) -> str:
+        return self._of("sns", self.names.topic(purpose))
+
+    @property
+    def dead_letters(self) -> str:
+        return self._of("sqs", self.names.dead_letters)
+
+    @property
+    def alarms(self) -> str:
+        """Every alarm of the cohort."""
+        return self._of("cloudwatch", f"alarm:{self.names.alarm('*')}")
+
+    @property
+    def rules(self) -> str:
+        """Every EventBridge rule of the cohort."""
+        return self._of("events", f"rule/{self.names.rule('*')}")
+
+    @property
+    def budgets(self) -> str:
+        """Every budget of the account: what AWS Budgets says it acts for."""
+        return f"arn:aws:budgets::{self.account}:*"
+
     # --- scheduler ----------------------------------------------------------------------------
     @property
     def schedules(self) -> str:

@@ -24,7 +24,8 @@ RUNTIME = lambda_.Runtime.PYTHON_3_11
 class ServiceFunction(Construct):
     """The function `service` (broker, settler, ...) of the bundle `package` (guard, ...).
 
-    Its handler is infra.services.<package>.handler.<service>.
+    Its handler is infra.services.<package>.handler.<service>. `by_events`: it is called
+    asynchronously, so what it fails on to the end goes to the queue of dead letters.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class ServiceFunction(Construct):
         statements: Iterable[Statement],
         environment: Mapping[str, str],
         timeout: Duration,
+        by_events: bool = False,
     ) -> None:
         super().__init__(scope, service.title())
         names = arns.names
@@ -56,7 +58,11 @@ class ServiceFunction(Construct):
             arns=arns,
             name=service,
             principal="lambda.amazonaws.com",
-            statements=[policies.service_log(arns, service), *statements],
+            statements=[
+                policies.service_log(arns, service),
+                *([policies.dead_letters(arns)] if by_events else []),
+                *statements,
+            ],
         )
         with tempfile.TemporaryDirectory() as folder:
             bundle.stage(package, Path(folder))
@@ -73,6 +79,18 @@ class ServiceFunction(Construct):
                 environment=dict(environment),
                 timeout=timeout,
                 memory_size=256,
+            )
+        if by_events:
+            lambda_.CfnEventInvokeConfig(
+                self,
+                "LostEvents",
+                function_name=self.function.function_name,
+                qualifier="$LATEST",
+                destination_config=lambda_.CfnEventInvokeConfig.DestinationConfigProperty(
+                    on_failure=lambda_.CfnEventInvokeConfig.OnFailureProperty(
+                        destination=arns.dead_letters
+                    )
+                ),
             )
         # The log stands before the function and goes after it: a last call would else make it anew.
         # (The L2's own dependency on the role only repeats what the role's ARN already says.)

@@ -283,7 +283,7 @@ def settler(arns: Arns) -> list[Statement]:
 
 
 def sweep(arns: Arns) -> list[Statement]:
-    """Finds what events missed, and ends apps that outlived their reservation."""
+    """Finds what events missed, ends what runs without a reservation, warns, and weighs storage."""
     ledger = arns.table(arns.names.ledger_table)
     return [
         _settings(arns),
@@ -296,6 +296,31 @@ def sweep(arns: Arns) -> list[Statement]:
             (arns.apps,),
             why=GENERATED_ID,
         ),
+        Statement(
+            "StopJobs",
+            ("sagemaker:StopTrainingJob",),
+            (arns.jobs(),),
+            why="Jobs of the cohort are known by the prefix of their names.",
+        ),
+        Statement(
+            "FindWhatRuns",
+            (
+                "sagemaker:ListApps",
+                "sagemaker:ListDomains",
+                "sagemaker:ListSpaces",
+                "sagemaker:ListTrainingJobs",
+            ),
+            ("*",),
+            why="IAM scopes none of these listings of names to a resource.",
+        ),
+        Statement(
+            "WeighStorage",
+            ("s3:ListBucketVersions",),
+            (arns.bucket("work"),),
+            when={"StringLike": {"s3:prefix": ["teams/*", "submissions/*"]}},
+        ),
+        Statement("SendNotices", ("sns:Publish",), (arns.topic("notices"),)),
+        _key(arns, "records", "sns", ("kms:Decrypt", "kms:GenerateDataKey"), sid="EncryptNotices"),
         Statement(
             "RemoveStops",
             ("scheduler:DeleteSchedule", "scheduler:GetSchedule"),
@@ -356,6 +381,11 @@ def service_log(arns: Arns, service: str) -> Statement:
         (arns.log_streams(arns.names.log_group(service)),),
         why=STREAMS_OF_GROUP,
     )
+
+
+def dead_letters(arns: Arns) -> Statement:
+    """Lambda hands a function's lost events to the queue under the function's own role."""
+    return Statement("KeepLostEvents", ("sqs:SendMessage",), (arns.dead_letters,))
 
 
 # --- resource policies ----------------------------------------------------------------------------
@@ -498,10 +528,12 @@ def _ledger(arns: Arns) -> list[Statement]:
     ]
 
 
-def _key(arns: Arns, purpose: str, service: str, actions: tuple[str, ...]) -> Statement:
+def _key(
+    arns: Arns, purpose: str, service: str, actions: tuple[str, ...], *, sid: str | None = None
+) -> Statement:
     """Use one KMS key, found by its alias, through one AWS service."""
     return Statement(
-        f"Use{purpose.title()}Key",
+        sid or f"Use{purpose.title()}Key",
         actions,
         (arns.keys,),
         when={

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from aws_cdk import Environment, Fn, Stack
+from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.cohort.model import Cohort
@@ -28,6 +29,10 @@ class CohortStack(Stack):
         self.cohort = cohort
         self.names = cohort.names
         self.arns = Arns(cohort.names, account, cohort.region)
+
+    def dead_letters(self, construct_id: str) -> sqs.IQueue:
+        """The queue of dead letters, which Foundation has made, for a rule's target."""
+        return sqs.Queue.from_queue_arn(self, construct_id, self.arns.dead_letters)
 
     @property
     def availability_zones(self) -> list[str]:

@@ -12,6 +12,7 @@ from constructs import Construct
 from infra.cohort.model import Cohort
 from infra.constructs import policies
 from infra.constructs.function import ServiceFunction
+from infra.constructs.notices import errors_alarm
 from infra.stacks.base import CohortStack
 
 
@@ -42,7 +43,9 @@ class Competition(CohortStack):
                 "SITE_BUCKET": self.arns.bucket_name("site"),
             },
             timeout=Duration.seconds(60),
+            by_events=True,
         )
+        errors_alarm(self, "scorer", arns=self.arns)
         events.Rule(
             self,
             "Submitted",
@@ -56,7 +59,11 @@ class Competition(CohortStack):
                     "object": {"key": [{"prefix": "submissions/"}]},
                 },
             ),
-            targets=[targets.LambdaFunction(scorer.function)],
+            targets=[
+                targets.LambdaFunction(
+                    scorer.function, dead_letter_queue=self.dead_letters("RulesDeadLetters")
+                )
+            ],
         )
 
     def _board(self) -> None:

@@ -1,4 +1,4 @@
-"""Foundation: network, keys, buckets, ledger, the boundary, and the script that starts a space."""
+"""Foundation: network, keys, buckets, ledger, notices, the boundary, the script of a space."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import hashlib
 from pathlib import Path
 
 from aws_cdk import CfnDeletionPolicy, Duration, RemovalPolicy
+from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -17,6 +18,7 @@ from infra.cohort.model import Cohort
 from infra.constructs import policies
 from infra.constructs.boundary import Boundary
 from infra.constructs.network import IsolatedNetwork
+from infra.constructs.notices import DeadLetters, NoticeAlarm, NoticesTopic
 from infra.constructs.private_bucket import PrivateBucket
 from infra.stacks.base import CohortStack
 
@@ -50,13 +52,13 @@ class Foundation(CohortStack):
             cohort.names.foundation_stack,
             cohort=cohort,
             account=account,
-            description="network, keys, buckets, ledger, permissions boundary",
+            description="network, keys, buckets, ledger, notices, permissions boundary",
         )
         # What `protect` keeps, and what it is encrypted with.
         kept = RemovalPolicy.RETAIN if cohort.protect else RemovalPolicy.DESTROY
 
         IsolatedNetwork(self, "Network", arns=self.arns, removal=kept)
-        records = self._key("records", "the ledger and the board", kept)
+        records = self._key("records", "the ledger, the board and notices", kept)
         vault = self._key("vault", "the held-out answers", kept)
         vault.add_to_resource_policy(self._only_the_scorer("kms:*", ["*"]))
 
@@ -92,6 +94,8 @@ class Foundation(CohortStack):
         )
 
         self._ledger(records, kept)
+        NoticesTopic(self, "Notices", arns=self.arns, key=records, email=cohort.notify.email)
+        self._dead_letters()
         Boundary(self, "Boundary", arns=self.arns, cohort=cohort)
         self._lifecycle(kept)
 
@@ -141,6 +145,28 @@ class Foundation(CohortStack):
             index_name="open",
             partition_key=dynamodb.Attribute(name="open", type=text),
             projection_type=dynamodb.ProjectionType.ALL,
+        )
+
+    def _dead_letters(self) -> None:
+        DeadLetters(self, "DeadLetters", arns=self.arns)
+        NoticeAlarm(
+            self,
+            "DeadLettersWait",
+            arns=self.arns,
+            purpose="dead-letters",
+            says=(
+                f"Deep Learning Academy {self.cohort.name}: an event was given up. It waits in the "
+                f"queue {self.names.dead_letters}. The next sweep settles what it was about; "
+                "delete the message when you have read it."
+            ),
+            metric=cloudwatch.Metric(
+                namespace="AWS/SQS",
+                metric_name="ApproximateNumberOfMessagesVisible",
+                dimensions_map={"QueueName": self.names.dead_letters},
+                statistic="Maximum",
+                period=Duration.minutes(5),
+            ),
+            above=0,
         )
 
     def _lifecycle(self, removal: RemovalPolicy) -> None:

@@ -1,8 +1,12 @@
-"""Guard: the broker that starts what bills, the settler, the sweep, and the stops that precede."""
+"""Guard: the broker that starts what bills, settler and sweep, the stops, and who watches them."""
 
 from __future__ import annotations
 
+import datetime as dt
+from collections.abc import Mapping
+
 from aws_cdk import Duration
+from aws_cdk import aws_budgets as budgets
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_scheduler as scheduler
@@ -14,6 +18,7 @@ from infra.cohort.naming import SEPARATOR
 from infra.cohort.prices import MICRO_DOLLARS
 from infra.constructs import policies
 from infra.constructs.function import ServiceFunction
+from infra.constructs.notices import NoticeAlarm, errors_alarm, of_function
 from infra.constructs.role import ServiceRole
 from infra.constructs.statements import Statement
 from infra.services.guard.settings import settings_document
@@ -56,9 +61,17 @@ class Guard(CohortStack):
             type="String",
             value=self._settings(),
         )
-        self._service("broker", policies.broker(self.arns, cohort), Duration.seconds(60))
-        settler = self._service("settler", policies.settler(self.arns), Duration.seconds(60))
-        sweep = self._service("sweep", policies.sweep(self.arns), Duration.seconds(300))
+        minute = Duration.seconds(60)
+        self._service("broker", policies.broker(self.arns, cohort), minute)
+        settler = self._service("settler", policies.settler(self.arns), minute, by_events=True)
+        sweep = self._service(
+            "sweep",
+            policies.sweep(self.arns),
+            Duration.seconds(300),
+            by_events=True,
+            more={"NOTICES_TOPIC": self.arns.topic("notices")},
+        )
+        lost = self.dead_letters("RulesDeadLetters")
 
         events.Rule(
             self,
@@ -73,7 +86,7 @@ class Guard(CohortStack):
                     "TrainingJobStatus": ["Completed", "Failed", "Stopped"],
                 },
             ),
-            targets=[targets.LambdaFunction(settler.function)],
+            targets=[targets.LambdaFunction(settler.function, dead_letter_queue=lost)],
         )
         events.Rule(
             self,
@@ -81,11 +94,78 @@ class Guard(CohortStack):
             rule_name=self.names.rule("sweep"),
             description="Settle what events missed",
             schedule=events.Schedule.rate(Duration.minutes(SWEEP_MINUTES)),
-            targets=[targets.LambdaFunction(sweep.function)],
+            targets=[targets.LambdaFunction(sweep.function, dead_letter_queue=lost)],
+        )
+        self._alarms()
+        self._backstop()
+
+    def _alarms(self) -> None:
+        for service in ("broker", "settler", "sweep"):
+            errors_alarm(self, service, arns=self.arns)
+        NoticeAlarm(
+            self,
+            "SweepSilent",
+            arns=self.arns,
+            purpose="sweep-silent",
+            says=(
+                f"Deep Learning Academy {self.cohort.name}: the sweep has not run for two of its "
+                f"intervals ({2 * SWEEP_MINUTES} minutes). What is reserved still ends by itself "
+                "and nothing exceeds a cap, but what ended is not settled and learners get no "
+                f"warning. Is the rule {self.names.rule('sweep')} enabled, and the function "
+                f"{self.names.function('sweep')} free to run?"
+            ),
+            metric=of_function(self.arns, "sweep", "Invocations", Duration.minutes(SWEEP_MINUTES)),
+            below=1,
+            periods=2,
+            silence="alarm",
+        )
+
+    def _backstop(self) -> None:
+        """The bill itself, hours late, should all of the above be wrong.
+
+        It watches the whole account: Studio's apps carry no tag of ours, so a budget filtered by
+        tags would overlook the very thing that is left running. It acts on nothing.
+        """
+        cohort = self.cohort
+        start = dt.datetime.combine(cohort.starts.replace(day=1), dt.time(), tzinfo=dt.UTC)
+        budgets.CfnBudget(
+            self,
+            "BackStop",
+            budget=budgets.CfnBudget.BudgetDataProperty(
+                budget_name=self.names.backstop_budget,
+                budget_type="COST",
+                budget_limit=budgets.CfnBudget.SpendProperty(
+                    amount=float(cohort.budget.per_learner_usd * len(cohort.learners)), unit="USD"
+                ),
+                time_unit="ANNUALLY",
+                time_period=budgets.CfnBudget.TimePeriodProperty(start=str(int(start.timestamp()))),
+            ),
+            notifications_with_subscribers=[
+                budgets.CfnBudget.NotificationWithSubscribersProperty(
+                    notification=budgets.CfnBudget.NotificationProperty(
+                        comparison_operator="GREATER_THAN",
+                        notification_type="ACTUAL",
+                        threshold=percent,
+                        threshold_type="PERCENTAGE",
+                    ),
+                    subscribers=[
+                        budgets.CfnBudget.SubscriberProperty(
+                            subscription_type="SNS", address=self.arns.topic("notices")
+                        )
+                    ],
+                )
+                for percent in sorted(set(cohort.budget.alert_percent))
+            ],
         )
 
     def _service(
-        self, name: str, statements: list[Statement], timeout: Duration
+        self,
+        name: str,
+        statements: list[Statement],
+        timeout: Duration,
+        *,
+        by_events: bool = False,
+        more: Mapping[str, str] | None = None,
     ) -> ServiceFunction:
         return ServiceFunction(
             self,
@@ -97,8 +177,10 @@ class Guard(CohortStack):
                 "COHORT": self.cohort.name,
                 "LEDGER_TABLE": self.names.ledger_table,
                 "SETTINGS_PARAMETER": self.names.settings_parameter,
+                **(more or {}),
             },
             timeout=timeout,
+            by_events=by_events,
         )
 
     def _settings(self) -> str:

@@ -77,3 +77,19 @@ def test_a_missing_file_and_a_folder_are_errors(tmp_path: Path) -> None:
     for path in (tmp_path / "none.yaml", tmp_path):
         with pytest.raises(CohortFileError):
             load(path)
+
+
+def test_what_is_hardly_meant_is_a_warning(tmp_path: Path) -> None:
+    text = (FILES / "example.happy.yaml").read_text(encoding="utf-8")
+    path = tmp_path / "past.yaml"
+    path.write_text(
+        text.replace("2027-", "2025-")
+        .replace("starts: 2026-", "starts: 2025-")
+        .replace("starts: 2025-11", "starts: 2025-01")
+        .replace("per_learner_usd: 25", "per_learner_usd: 0.01"),
+        encoding="utf-8",
+    )
+    result = CliRunner().invoke(command, ["check", str(path)])
+    assert result.exit_code == 0, result.output
+    assert "ended on 2025-03-31" in result.output
+    assert "does not pay for an hour" in result.output

@@ -15,6 +15,8 @@ from infra.stacks.foundation import LifecycleScript
 
 #: What the embedded cloud models; anything else would fail there, by design.
 MODELLED = {
+    "AWS::Budgets::Budget",
+    "AWS::CloudWatch::Alarm",
     "AWS::EC2::RouteTable",
     "AWS::EC2::Subnet",
     "AWS::EC2::SubnetRouteTableAssociation",
@@ -30,6 +32,7 @@ MODELLED = {
     "AWS::IAM::ManagedPolicy",
     "AWS::Lambda::Function",
     "AWS::Lambda::Alias",
+    "AWS::Lambda::EventInvokeConfig",
     "AWS::Lambda::Permission",
     "AWS::Logs::LogGroup",
     "AWS::Events::Rule",
@@ -38,6 +41,11 @@ MODELLED = {
     "AWS::SageMaker::UserProfile",
     "AWS::SageMaker::Space",
     "AWS::SageMaker::StudioLifecycleConfig",
+    "AWS::SNS::Subscription",
+    "AWS::SNS::Topic",
+    "AWS::SNS::TopicPolicy",
+    "AWS::SQS::Queue",
+    "AWS::SQS::QueuePolicy",
     "AWS::SSM::Parameter",
 }
 
@@ -61,6 +69,9 @@ NAME_OF = {
     "AWS::SSM::Parameter": ("parameter", "Name"),
     "AWS::KMS::Alias": ("key alias", "AliasName"),
     "AWS::Logs::LogGroup": ("log group", "LogGroupName"),
+    "AWS::CloudWatch::Alarm": ("alarm", "AlarmName"),
+    "AWS::SNS::Topic": ("topic", "TopicName"),
+    "AWS::SQS::Queue": ("queue", "QueueName"),
 }
 
 #: IAM's limits in characters other than white space.
@@ -209,8 +220,9 @@ def test_every_name_is_legal_and_from_the_naming_module(academy):
             assert (kind, name) in promised, path
         found.append((kind, name))
     assert len(found) == len(set(found))
-    # What is made later: jobs by the broker, schedules by it too; stacks are not resources.
-    later = {"stack", "job", "schedule", "lifecycle config", "rule"}
+    # What is made later: jobs by the broker, schedules by it too; stacks are not resources; a
+    # budget's name lies deeper in its resource.
+    later = {"stack", "job", "schedule", "lifecycle config", "rule", "budget"}
     assert {each for each in promised if each[0] not in later} <= set(found)
 
 

@@ -36,7 +36,7 @@ def test_without_acknowledgements_they_find_what_is_acknowledged(
     def record(construct, reasons):
         given.update(f"{rule} on {construct.node.path}" for rule in reasons)
 
-    for module in ("boundary", "function", "network", "private_bucket", "role"):
+    for module in ("boundary", "function", "network", "notices", "private_bucket", "role"):
         monkeypatch.setattr(f"infra.constructs.{module}.acknowledge", record)
     assert real is acknowledged.acknowledge
     found = findings(synthesis(cohort, tmp_path))
