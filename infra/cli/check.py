@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 
 import click
 
 from infra.cli.terminal import console, without_traceback
+from infra.cohort.checks import warnings
 from infra.cohort.loading import load
 
 
@@ -22,8 +24,15 @@ def check(file: Path) -> None:
     learners = len(cohort.learners)
     console.print(f"[green]{file} is good[/green]: {cohort.name}, {cohort.region}")
     console.print(
-        f"{len(cohort.teams)} teams, {learners} learners, {len(cohort.advisors)} advisors; "
+        f"{_count(len(cohort.teams), 'team')}, {_count(learners, 'learner')}, "
+        f"{_count(len(cohort.advisors), 'advisor')}; "
         f"{cohort.starts} to {cohort.ends}; projects: {', '.join(cohort.projects)}"
     )
     cap = cohort.budget.per_learner_usd
+    for warning in warnings(cohort, today=dt.datetime.now(dt.UTC).date()):
+        console.print(f"[yellow]but {warning}[/yellow]", soft_wrap=True)
     console.print(f"At most ${cap} for a learner, ${cap * learners} for the cohort.")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

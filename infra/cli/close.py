@@ -50,6 +50,7 @@ def close(file: Path, yes: bool) -> None:
 
 def close_cohort(site: Site) -> Iterator[str]:
     """Do it, a sentence for each part done. May be run again after it was interrupted."""
+    # Apps first, and waited for: their schedules are the stops that hold if this breaks off.
     apps = _stop_apps(site)
     yield f"{apps} app{_s(apps)} ended"
     jobs = _stop_jobs(site)
@@ -86,29 +87,30 @@ def _wait(what: str, done: Callable[[], bool]) -> None:
 
 
 def _stop_apps(site: Site) -> int:
+    # Found by their spaces' names and not through the workspace configs: a destroy that was tried
+    # first has deleted those, and a learner who has left the file has none.
     sagemaker = site.client("sagemaker")
-    domains = set()
-    for _, learner in site.cohort.learners:
-        if workspace := site.workspace(learner.id):
-            domains.add(workspace["domain_id"])
+    prefix = site.cohort.names.workspace("")
 
-    def live(domain: str) -> list[dict[str, Any]]:
-        pages = sagemaker.get_paginator("list_apps").paginate(DomainIdEquals=domain)
-        apps = [app for page in pages for app in page["Apps"]]
-        return [app for app in apps if app["Status"] not in ("Deleted", "Failed")]
+    def live() -> list[dict[str, Any]]:
+        pages = sagemaker.get_paginator("list_apps").paginate()
+        return [
+            app
+            for page in pages
+            for app in page["Apps"]
+            if app["Status"] not in ("Deleted", "Failed")
+            and (app.get("SpaceName") or app.get("UserProfileName", "")).startswith(prefix)
+        ]
 
-    ended = 0
-    for domain in domains:
-        for app in live(domain):
-            if app["Status"] != "Deleting":
-                owner = {k: app[k] for k in ("SpaceName", "UserProfileName") if app.get(k)}
-                sagemaker.delete_app(
-                    DomainId=domain, AppType=app["AppType"], AppName=app["AppName"], **owner
-                )
-            ended += 1
-    for domain in domains:
-        _wait(f"the apps of domain {domain}", lambda domain=domain: not live(domain))  # type: ignore[misc]
-    return ended
+    found = live()
+    for app in found:
+        if app["Status"] != "Deleting":
+            owner = {k: app[k] for k in ("SpaceName", "UserProfileName") if app.get(k)}
+            sagemaker.delete_app(
+                DomainId=app["DomainId"], AppType=app["AppType"], AppName=app["AppName"], **owner
+            )
+    _wait("the apps", lambda: not live())
+    return len(found)
 
 
 def _stop_jobs(site: Site) -> int:

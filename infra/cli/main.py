@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from infra.cli.budget import budget, freeze, unfreeze
 from infra.cli.check import check
 from infra.cli.close import close
 from infra.cli.demo.command import demo
@@ -12,6 +13,7 @@ from infra.cli.plan import plan
 from infra.cli.prices import prices
 from infra.cli.publish import publish
 from infra.cli.spaces import open_space
+from infra.cli.spend import spend
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -25,6 +27,8 @@ def cohort() -> None:
       npx cdk deploy --all -c cohort=cohorts/fall.yaml   provision it
       cohort publish cohorts/fall.yaml                   library, templates, data
       cohort open ana --file cohorts/fall.yaml           a learner's workspace
+      cohort spend cohorts/fall.yaml                     spent, reserved, left; until when
+      cohort budget ana --usd 200 --why "…"           a cap of her own; freeze, unfreeze
       cohort close cohorts/fall.yaml                     stop and empty
       npx cdk destroy --all -c cohort=cohorts/fall.yaml  remove it
 
@@ -32,7 +36,11 @@ def cohort() -> None:
     """
 
 
-for command in (check, plan, publish, open_space, close, prices, offline, demo):
+for command in (
+    *(check, plan, publish, open_space, close),
+    *(spend, budget, freeze, unfreeze),
+    *(prices, offline, demo),
+):
     cohort.add_command(command)
 
 

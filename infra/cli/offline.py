@@ -11,9 +11,10 @@ import tempfile
 import threading
 from pathlib import Path
 
+import boto3
 import click
 
-from infra.cli.terminal import console, errors, without_traceback
+from infra.cli.terminal import Refused, console, without_traceback
 
 
 @click.group()
@@ -44,6 +45,9 @@ def up(
     # Imported here: moto takes a second, which `cohort check` should not pay.
     from infra.offline.server import Cloud
 
+    known = boto3.Session().get_available_regions("sagemaker")
+    if region not in known:
+        raise Refused(f"{region!r} is no region of SageMaker; there are {', '.join(known)}")
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
@@ -56,9 +60,7 @@ def up(
             cloud = Cloud(port=port, state=folder.resolve(), region=region)
             cloud.start()
         except OSError as error:
-            errors.print(f"[red]port {port} on 127.0.0.1 cannot be used: {error.strerror}[/red]")
-            errors.print("Choose another with --port, or --port 0 for any free one.")
-            sys.exit(1)
+            raise Refused(f"the embedded cloud cannot start: {error.strerror or error}") from None
         try:
             for name, value in cloud.client_environment().items():
                 click.echo(f"export {name}={shlex.quote(value)}")

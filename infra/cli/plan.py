@@ -92,11 +92,10 @@ def synthesized(cohort: Cohort, *, account: str) -> Templates:
     """The templates that `cdk deploy` would take from `cohort`."""
     # The CDK's own validation is most of a synth, and deploys run it. Node reads it when it starts.
     os.environ.setdefault("CDK_VALIDATION", "false")
-    os.environ.setdefault("JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION", "1")
     # Imported here: it starts Node.
-    from aws_cdk import App
+    from infra.stacks.academy import add_stacks  # isort: skip
 
-    from infra.stacks.academy import add_stacks
+    from aws_cdk import App
 
     with tempfile.TemporaryDirectory() as folder:
         app = App(outdir=folder)

@@ -9,7 +9,7 @@ import click
 
 from infra.cli.account import Site
 from infra.cli.options import cohort_file
-from infra.cli.terminal import Refused, console, usd, without_traceback
+from infra.cli.terminal import Refused, console, errors, usd, without_traceback
 
 #: Starting an app takes minutes on AWS: an instance is provisioned and an image is pulled.
 START_MINUTES = 15
@@ -19,7 +19,9 @@ START_MINUTES = 15
 @click.argument("learner")
 @cohort_file
 @click.option("--instance", help="An instance type that the cohort file lists; default: its first.")
-@click.option("--hours", type=float, help="How long to reserve; the app ends then unless renewed.")
+@click.option(
+    "--hours", type=float, help="How long to reserve; the space ends then unless its learner stays."
+)
 @without_traceback
 def open_space(learner: str, file: Path, instance: str | None, hours: float | None) -> None:
     """Start LEARNER's space, within the budget, and print a link that opens JupyterLab.
@@ -46,7 +48,9 @@ def open_and_wait(
     if hours is not None:
         request["hours"] = hours
     opened = site.broker(learner, request)
-    note = f"reserved {usd(opened['reserved_micro_usd'])} until {opened['ends_at']}"
+    note = f"open until {opened['ends_at']}, {usd(opened['reserved_micro_usd'])} reserved"
+    # Also for a space that was open already, whose end another --hours does not move.
+    errors.print(f"{learner}'s space: {opened['instance']}, {note}", soft_wrap=True)
     with console.status(f"{learner}'s space is starting ({note})"):
         deadline = time.monotonic() + START_MINUTES * 60
         wait = 0.25

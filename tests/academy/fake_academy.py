@@ -78,11 +78,15 @@ class FakeBroker:
             "spent_micro_usd": 5_000_000,
             "reserved_micro_usd": 2_500_000,
             "available_micro_usd": 17_500_000,
+            "now": "2026-12-01T11:10:00Z",
             "open": [
                 {
                     "kind": "space",
                     "name": "earth--ana",
+                    "instance": "ml.t3.medium",
                     "reserved_micro_usd": 2_500_000,
+                    "so_far_micro_usd": 400_000,
+                    "may_still_cost_micro_usd": 2_100_000,
                     "ends_at": "2026-12-01T12:30:00Z",
                 }
             ],

@@ -282,6 +282,9 @@ def test_a_job_here_ends_when_its_hours_are_over(me, script):
         ({"script": "notes.txt"}, "no Python script"),
         ({"where": "moon"}, "'cloud' or 'here'"),
         ({"hours": 0}, "hours is 0"),
+        ({"hours": "2"}, "hours is '2'; expected a number"),
+        ({"script": None}, "script is None; expected a path"),
+        ({"hyperparameters": ["epochs"]}, "expected names and values"),
         ({"hours": True}, "hours is True"),
         ({"hyperparameters": {"a b": 1}}, "Hyperparameter 'a b'"),
         ({"hyperparameters": {"academy_x": 1}}, "are taken"),
@@ -416,8 +419,8 @@ def test_the_scorers_refusal_is_shown(me, fake):
         ([("a", 36.5, 1.0)], "step 36.5 is no whole number"),
         ([("a", 36, None)], "value None is no number"),
         (["abc"], "expected \\(series, step, value\\)"),
-        ("nowhere.csv", r"There is no file nowhere\.csv"),
-        (3, "A int is no forecast"),
+        ("nowhere.csv", r"There is no file .*nowhere\.csv"),
+        (3, "3 is no forecast"),
         (pd.DataFrame({"series": ["a"]}), "no column step, value"),
     ],
 )
@@ -481,7 +484,11 @@ def test_before_the_first_submission_the_board_is_empty(me):
 def test_the_budget_shows_what_is_left_and_open(me):
     text = repr(me.budget())
     assert text.startswith("[######+++.....................] $17.50 left of $25.00")
-    assert "space earth--ana: up to $2.50, ends 2026-12-01 12:30 UTC" in text
+    assert (
+        "space earth--ana on ml.t3.medium: $0.40 so far, up to $2.10 more, "
+        "ends 2026-12-01 12:30 UTC at the latest, in 1 h 20 min" in text
+    )
+    assert "academy.stay(hours=2)" in text
     assert "20.0%" in me.budget()._repr_html_()
 
 
@@ -491,6 +498,32 @@ def test_a_budget_of_nothing_can_be_shown():
     )
     assert "$0.00 left of $0.00" in repr(empty)
     assert Leaderboard("p", "m", "", (), ())._repr_html_()
+
+
+def test_a_budget_of_an_older_broker_is_shown_as_far_as_it_goes():
+    budget = Budget.from_document(
+        {
+            **{f"{part}_micro_usd": 0 for part in ("cap", "spent", "reserved", "available")},
+            "open": [{"kind": "job", "name": "j", "reserved_micro_usd": 10_000, "ends_at": "soon"}],
+        }
+    )
+    assert "job j: up to $0.01, ends soon UTC at the latest" in repr(budget)
+    assert "academy.stay" not in repr(budget)
+
+
+def test_a_frozen_account_and_a_closing_space_are_told():
+    amounts = {f"{part}_micro_usd": 0 for part in ("cap", "spent", "reserved", "available")}
+    entry = {
+        "kind": "space",
+        "name": "s",
+        "reserved_micro_usd": 1,
+        "ends_at": "2026-12-01T12:00:00Z",
+    }
+    budget = Budget.from_document(
+        {**amounts, "open": [entry], "frozen": True, "now": "2026-12-01T11:48:00Z"}
+    )
+    assert "in 12 min" in repr(budget)
+    assert "your account is frozen" in budget._repr_html_()
 
 
 def test_staying_tells_until_when(me, capsys):

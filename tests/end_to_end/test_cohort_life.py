@@ -14,11 +14,15 @@ import pytest
 import yaml
 
 from infra.cli.account import Site
+from infra.cli.close import close_cohort
 from infra.cli.demo.leftovers import leftovers
+from infra.cli.publish import publish_cohort
+from infra.cli.spaces import open_and_wait
 from infra.offline.server import Cloud
 
 ROOT = Path(__file__).parents[2]
 CDK = ROOT / "node_modules" / ".bin" / "cdk"
+ANA = {"id": "ana", "email": "ana@example.org"}
 pytestmark = pytest.mark.end_to_end
 
 
@@ -83,5 +87,26 @@ def test_a_cohort_is_deployed_changed_and_destroyed(cloud: Cloud, tmp_path: Path
     assert len(grown) == 5
     assert {d["DomainId"] for d in domains} < {d["DomainId"] for d in grown}, "nobody is replaced"
 
+    cdk("destroy", "--force", *everything)
+    assert leftovers(site) == {}
+
+
+def test_a_destroy_before_the_close_can_be_mended_by_close(cloud: Cloud, tmp_path: Path) -> None:
+    file = cohort_file(tmp_path, teams=[{"id": "falcon", "learners": [ANA]}])
+    everything = ("--all", "-c", f"cohort={file}", "--output", str(tmp_path / "cdk.out"))
+    cdk("bootstrap", "-c", f"cohort={file}")
+    cdk("deploy", *everything, "--require-approval", "never")
+    site = Site.of(file)
+    list(publish_cohort(site))
+    open_and_wait(site, "ana", hours=1)
+
+    with pytest.raises(AssertionError, match="DELETE_FAILED"):
+        cdk("destroy", "--force", *everything)
+    stops = site.client("scheduler").list_schedules(GroupName=site.cohort.names.schedule_group)
+    assert len(stops["Schedules"]) == 1, "the space that still runs has its stop"
+
+    list(close_cohort(site))
+    apps = site.client("sagemaker").list_apps()["Apps"]
+    assert [app["Status"] for app in apps] == ["Deleted"]
     cdk("destroy", "--force", *everything)
     assert leftovers(site) == {}

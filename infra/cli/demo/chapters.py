@@ -14,6 +14,7 @@ import requests
 from rich.table import Table
 
 from infra.cli.close import close_cohort
+from infra.cli.demo.dead_guard import guard_dies
 from infra.cli.demo.kernel import Lab, as_html, run_notebook
 from infra.cli.demo.leftovers import leftovers
 from infra.cli.demo.narrator import Narrator
@@ -343,7 +344,8 @@ def pause(stage: Stage, narrator: Narrator) -> None:
     if not stage.keep:
         return
     with narrator.step("The academy is open") as step:
-        lab = stage.labs["ana"]
+        step.doing("ana opens her space again")
+        lab = stage.labs["ana"] = Lab(open_and_wait(stage.site, "ana", hours=2))
         step.say(f"ana's JupyterLab: {lab.base}/lab?token={lab.token}")
         step.say(f"for other clients: export AWS_ENDPOINT_URL={stage.endpoint}")
         step.status.stop()
@@ -406,6 +408,7 @@ CHAPTERS = (
     over_budget,
     doors,
     ledger,
+    guard_dies,
     pause,
     close_and_destroy,
     cloud_down,

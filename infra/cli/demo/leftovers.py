@@ -60,6 +60,13 @@ def leftovers(site: Site) -> dict[str, list[str]]:
     found["functions"] = [f["FunctionName"] for page in functions for f in page["Functions"]]
     rules = site.client("events").list_rules()["Rules"]
     found["rules"] = [rule["Name"] for rule in rules]
+    topics = site.client("sns").get_paginator("list_topics").paginate()
+    found["topics"] = [t["TopicArn"] for page in topics for t in page["Topics"]]
+    found["queues"] = site.client("sqs").list_queues().get("QueueUrls", [])
+    alarms = site.client("cloudwatch").get_paginator("describe_alarms").paginate()
+    found["alarms"] = [a["AlarmName"] for page in alarms for a in page["MetricAlarms"]]
+    budgets = site.client("budgets").describe_budgets(AccountId=site.account)["Budgets"]
+    found["budgets"] = [budget["BudgetName"] for budget in budgets]
     scheduler = site.client("scheduler")
     groups = scheduler.list_schedule_groups()["ScheduleGroups"]
     found["schedule groups"] = [g["Name"] for g in groups if g["Name"] != "default"]

@@ -42,6 +42,8 @@ class Stage:
         self.products: list[Path] = []
         self.endpoint = ""
         self.labs: dict[str, Lab] = {}
+        #: When the reservation of a learner's space ends.
+        self.reserved_until: dict[str, dt.datetime] = {}
         self._cloud: subprocess.Popen[bytes] | None = None
         self._cdk: subprocess.Popen[str] | None = None
         self._state = Path(tempfile.mkdtemp(prefix="academy-demo-"))

@@ -192,10 +192,22 @@ def leaderboard(project: str | None = None) -> Leaderboard:
 
 
 def budget() -> Budget:
-    """What you may still spend, and what is open."""
+    """What you may still spend, what runs, what it may still cost and when it ends.
+
+    In a notebook it shows as a bar. What runs holds the most that it can cost; the rest comes back
+    when it ends.
+    """
     return connect().budget()
 
 
 def stay(hours: float) -> str:
-    """Keeps your space open for this many hours from now; gives the time it will close, UTC."""
+    """Keeps your space open for this many hours from now; gives the time it will close, UTC.
+
+    Your budget holds what the longer time can cost. A space that is due later stays as it is.
+
+    Raises
+    ------
+    Refused
+        The budget, the dates or the cohort's limit do not allow it.
+    """
     return connect().stay(hours)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -104,7 +105,12 @@ class Budget:
         spent + reserved + available = cap. Reserved is the most that what is open can cost; the
         rest comes back when it ends.
     open : tuple of dict
-        kind (job, space), name, reserved_micro_usd, ends_at.
+        kind (job, space), name, instance, reserved_micro_usd, so_far_micro_usd,
+        may_still_cost_micro_usd, ends_at.
+    frozen : bool
+        Nothing new starts until the admin lifts it.
+    now : str
+        When this was so: an ISO instant, UTC. Empty if the broker did not say.
     """
 
     cap_micro_usd: int
@@ -112,6 +118,8 @@ class Budget:
     reserved_micro_usd: int
     available_micro_usd: int
     open: tuple[Mapping[str, Any], ...]
+    frozen: bool = False
+    now: str = ""
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Budget:
@@ -122,6 +130,8 @@ class Budget:
             reserved_micro_usd=int(document["reserved_micro_usd"]),
             available_micro_usd=int(document["available_micro_usd"]),
             open=tuple(document.get("open") or ()),
+            frozen=bool(document.get("frozen", False)),
+            now=str(document.get("now") or ""),
         )
 
     def _summary(self) -> str:
@@ -131,15 +141,31 @@ class Budget:
         )
 
     def _lines(self) -> list[str]:
-        return [
-            f"{entry['kind']} {entry['name']}: up to {dollars(int(entry['reserved_micro_usd']))}"
-            + (
-                f", ends {_minute(entry['ends_at'])} UTC at the latest"
-                if entry.get("ends_at")
-                else ""
+        lines = [self._line(entry) for entry in self.open]
+        if any(entry["kind"] == "space" for entry in self.open):
+            lines.append("academy.stay(hours=2) keeps your space open until two hours from now")
+        if self.frozen:
+            lines.append("your account is frozen: nothing new starts. Ask your admin why")
+        return lines
+
+    def _line(self, entry: Mapping[str, Any]) -> str:
+        """What runs, what it may still cost, and when it ends."""
+        line = f"{entry['kind']} {entry['name']}"
+        if entry.get("instance"):
+            line += f" on {entry['instance']}"
+        if "may_still_cost_micro_usd" in entry:
+            so_far, still = (
+                dollars(int(entry[part]))
+                for part in ("so_far_micro_usd", "may_still_cost_micro_usd")
             )
-            for entry in self.open
-        ]
+            line += f": {so_far} so far, up to {still} more"
+        else:
+            line += f": up to {dollars(int(entry['reserved_micro_usd']))}"
+        if not entry.get("ends_at"):
+            return line
+        line += f", ends {_minute(entry['ends_at'])} UTC at the latest"
+        left = _minutes_between(self.now, str(entry["ends_at"]))
+        return line if left is None else f"{line}, {_in(left)}"
 
     def _shares(self) -> tuple[float, float]:
         cap = max(self.cap_micro_usd, 1)
@@ -163,6 +189,26 @@ class Budget:
         return (
             f"{bar}<div>{html.escape(self._summary())}</div>{f'<ul>{lines}</ul>' if lines else ''}"
         )
+
+
+def _minutes_between(now: str, then: str) -> int | None:
+    """Whole minutes from one ISO instant to another; None if either is none."""
+    try:
+        span = dt.datetime.fromisoformat(then) - dt.datetime.fromisoformat(now)
+        return span // dt.timedelta(minutes=1)
+    except (ValueError, TypeError):
+        return None
+
+
+def _in(minutes: int) -> str:
+    """
+    >>> _in(95), _in(12), _in(-3)
+    ('in 1 h 35 min', 'in 12 min', 'about now')
+    """
+    if minutes <= 0:
+        return "about now"
+    hours, rest = divmod(minutes, 60)
+    return f"in {hours} h {rest} min" if hours else f"in {rest} min"
 
 
 def _minute(instant: object) -> str:

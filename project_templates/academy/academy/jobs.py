@@ -408,6 +408,9 @@ def start_here(
 # --- asking for one -------------------------------------------------------------------------------
 def source_of(script: str | Path, source: str | Path | None) -> tuple[Path, str]:
     """The source folder and the script's path in it: the script's own folder if none is named."""
+    for what, given in (("script", script), ("source", source or ".")):
+        if not isinstance(given, str | Path):
+            raise SourceError(f"{what} is {given!r}; expected a path, such as 'train.py'.")
     if source is None:
         file = Path(script).expanduser().resolve()
         folder = file.parent
@@ -443,6 +446,10 @@ def as_hyperparameters(given: Mapping[str, Any] | None) -> dict[str, str]:
         A name that cannot be an option of the script, or a value that is no plain value.
     """
     result: dict[str, str] = {}
+    if given is not None and not isinstance(given, Mapping):
+        raise SourceError(
+            f"hyperparameters is {given!r}; expected names and values: {{'lr': 0.1}}."
+        )
     for name, value in (given or {}).items():
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise SourceError(
@@ -482,7 +489,7 @@ def train(
     if where not in ("cloud", "here"):
         raise SourceError(f"where is {where!r}; expected 'cloud' or 'here'.")
     if isinstance(hours, bool) or not isinstance(hours, int | float) or not 0 < hours < 1000:
-        raise SourceError(f"hours is {hours!r}; expected a number above 0.")
+        raise SourceError(f"hours is {hours!r}; expected a number above 0, such as 0.5.")
     folder, name = source_of(script, source)
     values = as_hyperparameters(hyperparameters)
     packed = pack(folder, name)

@@ -88,7 +88,7 @@ def rows_of(predictions: Any, task: Task) -> list[Row]:
     if isinstance(predictions, str | Path):
         file = Path(predictions).expanduser()
         if not file.is_file():
-            raise SubmissionError(f"There is no file {file}.")
+            raise SubmissionError(f"There is no file {file.absolute()}.")
         if file.stat().st_size > 4 * MAX_BYTES:
             raise SubmissionError(f"{file} has more than {MAX_BYTES:,} bytes.")
         try:
@@ -106,7 +106,7 @@ def rows_of(predictions: Any, task: Task) -> list[Row]:
     if isinstance(predictions, Iterable):
         return _from_rows(predictions)
     raise SubmissionError(
-        f"A {type(predictions).__name__} is no forecast. Give the path of a CSV file, a dictionary "
+        f"{predictions!r:.60} is no forecast. Give the path of a CSV file, a dictionary "
         "series -> values, a table, or rows (series, step, value)."
     )
 
@@ -221,6 +221,8 @@ def send(
     wait_seconds: float,
 ) -> Receipt:
     """See `academy.submit`."""
+    if not isinstance(note, str):
+        raise SubmissionError(f"The note is {note!r}; expected a text.")
     if len(note) > MAX_NOTE:
         raise SubmissionError(f"The note has {len(note)} characters; at most {MAX_NOTE}.")
     rows = check(rows_of(predictions, data.task), data.sample_submission)
