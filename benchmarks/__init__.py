@@ -1,0 +1,1 @@
+"""Measurements that print ratios, side by side; docs/measurements.md keeps the results."""
