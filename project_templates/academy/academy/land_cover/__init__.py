@@ -1,0 +1,1 @@
+"""Land cover from radar: scenes, speckle, losses, metrics, models."""
