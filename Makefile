@@ -18,7 +18,7 @@ install: .venv/.installed node_modules/.installed ## everything the other target
 	$(VENV)/python -m pip install --quiet --constraint constraints.txt pip setuptools wheel
 # PyTorch by its exact version first: left to a dependency, pip would take the newest CUDA build.
 	$(VENV)/python -m pip install --quiet --constraint constraints.txt torch==2.13.0
-	$(VENV)/python -m pip install --quiet --constraint constraints.txt --no-build-isolation --editable '.[dev]'
+	PYTHONWARNINGS=ignore $(VENV)/python -m pip install --quiet --constraint constraints.txt --no-build-isolation --editable '.[dev]'
 	@touch $@
 
 node_modules/.installed: package.json package-lock.json

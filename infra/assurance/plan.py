@@ -91,6 +91,13 @@ class Plan:
                 total[kind] = total.get(kind, 0) + count
         return dict(sorted(total.items(), key=lambda item: (-item[1], item[0])))
 
+    @property
+    def backstop_watches(self) -> str:
+        """What the back-stop budget adds up, which depends on a switch in the Billing console."""
+        if self.cohort.budget.cost_allocation_tags:
+            return f"what carries the tag academy:cohort={self.cohort.name}"
+        return "the whole account"
+
     def unverified(self) -> list[str]:
         """What stands behind the prices that were not read from AWS's own price list."""
         found = []
@@ -248,7 +255,7 @@ def to_document(plan: Plan) -> dict[str, Any]:
         },
         "standing": _bill(plan.standing.services),
         "stored": _bill(plan.standing.stored),
-        "backstop": _bill(plan.standing.backstop),
+        "backstop": {**_bill(plan.standing.backstop), "watches": plan.backstop_watches},
         "worst": {**_bill(plan.worst), "left_out": list(LEFT_OUT)},
         "likely": {
             **_bill(plan.likely),

@@ -141,6 +141,13 @@ def show(made: Plan) -> None:
     _show_bill("Stored gigabytes, a month", made.standing.stored)
     if made.standing.backstop.lines:
         _show_bill("Back-stop budgets, a month", made.standing.backstop)
+        console.print(f"The back-stop budget watches {made.backstop_watches}.")
+        if not made.cohort.budget.cost_allocation_tags:
+            console.print(
+                "Other work in the account counts against it. To watch this cohort alone: activate "
+                "the tag academy:cohort in the Billing console, then "
+                "budget: {cost_allocation_tags: true}."
+            )
     _show_bill("Worst case, the whole cohort: every cap spent", made.worst)
     _show_bill("Likely case, the whole cohort: as assumed", made.likely)
     console.print("The sums leave out:")

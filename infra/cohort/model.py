@@ -128,6 +128,9 @@ class Training(Strict):
 
 class Budget(Strict):
     per_learner_usd: Usd
+    #: Whether the tag academy:cohort is active for cost allocation in the account's Billing
+    #: console, which no deploy can do. The back-stop budget then watches this cohort alone.
+    cost_allocation_tags: bool = False
     #: AWS allows a budget five notifications (budgets CreateBudget).
     alert_percent: Annotated[
         list[Annotated[int, Field(ge=1, le=100)]], Field(min_length=1, max_length=5)

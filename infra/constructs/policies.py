@@ -207,6 +207,13 @@ def broker(arns: Arns, cohort: Cohort) -> list[Statement]:
             why=GENERATED_ID,
         ),
         Statement(
+            "TagSpaces",
+            ("sagemaker:AddTags",),
+            (arns.apps,),
+            when={"StringEquals": {"sagemaker:TaggingAction": "CreateApp"}},
+            why=GENERATED_ID,
+        ),
+        Statement(
             "SeeAndEndSpaces",
             ("sagemaker:DescribeApp", "sagemaker:DeleteApp"),
             (arns.apps,),

@@ -123,11 +123,18 @@ class Guard(CohortStack):
     def _backstop(self) -> None:
         """The bill itself, hours late, should all of the above be wrong.
 
-        It watches the whole account: Studio's apps carry no tag of ours, so a budget filtered by
-        tags would overlook the very thing that is left running. It acts on nothing.
+        It watches what carries the cohort's tag where that is active for cost allocation, and the
+        whole account elsewhere: a filter by a tag that is not active sees nothing at all. It acts
+        on nothing.
         """
         cohort = self.cohort
         start = dt.datetime.combine(cohort.starts.replace(day=1), dt.time(), tzinfo=dt.UTC)
+        # Source: "CostFilters" in AWS::Budgets::Budget; a tag is user:KEY$VALUE.
+        filters = (
+            {"TagKeyValue": [f"user:academy:cohort${cohort.name}"]}
+            if cohort.budget.cost_allocation_tags
+            else None
+        )
         budgets.CfnBudget(
             self,
             "BackStop",
@@ -138,6 +145,7 @@ class Guard(CohortStack):
                     amount=float(cohort.budget.per_learner_usd * len(cohort.learners)), unit="USD"
                 ),
                 time_unit="ANNUALLY",
+                cost_filters=filters,
                 time_period=budgets.CfnBudget.TimePeriodProperty(start=str(int(start.timestamp()))),
             ),
             notifications_with_subscribers=[

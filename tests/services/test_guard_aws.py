@@ -27,6 +27,7 @@ APP = {
 }
 LIFECYCLE = "arn:aws:sagemaker:us-east-1:123456789012:studio-lifecycle-config/earth--start-00000000"
 WORKSPACE = Workspace(
+    cohort="earth",
     learner="ana",
     team="falcon",
     account="123456789012",
@@ -69,14 +70,16 @@ def fail(stub: Stubber, operation: str, code: str, message: str = "", status: in
     stub.add_client_error(operation, code, message, http_status_code=status)
 
 
-def test_a_space_is_started_on_the_type_and_with_the_start_script(
+def test_a_space_is_started_on_the_type_with_the_start_script_and_its_tags(
     cloud: AwsCloud, stubs: dict[str, Stubber]
 ) -> None:
+    of = {"academy:cohort": "earth", "academy:team": "falcon", "academy:learner": "ana"}
+    tags = [{"Key": key, "Value": value} for key, value in of.items()]
     resources = {"InstanceType": "ml.t3.medium", "LifecycleConfigArn": LIFECYCLE}
     stubs["starter"].add_response(
         "create_app",
         {"AppArn": "arn:aws:sagemaker:us-east-1:123456789012:app/d-abc/earth--ana/jupyterlab/x"},
-        {**APP, "ResourceSpec": resources},
+        {**APP, "ResourceSpec": resources, "Tags": tags},
     )
     cloud.create_app(WORKSPACE, "ml.t3.medium")
 

@@ -201,6 +201,28 @@ def test_the_back_stop_is_the_sum_of_the_caps_over_the_whole_account(guard, acad
     }
 
 
+def test_with_tags_active_for_cost_allocation_it_watches_the_cohort_alone(
+    cohort, synthesis, tmp_path
+):
+    tagged = cohort.model_copy(
+        update={"budget": cohort.budget.model_copy(update={"cost_allocation_tags": True})}
+    )
+    resources = synthesis(tagged, tmp_path).resources("AWS::Budgets::Budget")
+    [(_, budget)] = resources
+    assert budget["Properties"]["Budget"]["CostFilters"] == {
+        "TagKeyValue": [f"user:academy:cohort${cohort.name}"]
+    }
+
+
+def test_spaces_and_jobs_carry_the_tag_that_the_budget_reads(permissions, academy):
+    broker = permissions[academy.names.role("service", "broker")]
+    actions = {
+        broker[sid]["Condition"]["StringEquals"]["sagemaker:TaggingAction"]
+        for sid in ("TagSpaces", "TagJobs")
+    }
+    assert actions == {"CreateApp", "CreateTrainingJob"}
+
+
 def test_it_alerts_at_each_percentage_and_acts_on_nothing(guard, academy):
     [budget] = guard.find_resources("AWS::Budgets::Budget").values()
     told = budget["Properties"]["NotificationsWithSubscribers"]

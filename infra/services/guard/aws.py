@@ -106,7 +106,9 @@ class AwsCloud:
             resources["LifecycleConfigArn"] = workspace.lifecycle_config
         _call(
             lambda: self._starter.create_app(
-                **_app(workspace.domain, workspace.space), ResourceSpec=resources
+                **_app(workspace.domain, workspace.space),
+                ResourceSpec=resources,
+                Tags=workspace.tags,
             )
         )
 

@@ -581,6 +581,7 @@ def workspace_of(guard: Guard, learner: str) -> Workspace:
         if (document["cohort"], document["learner"]) != (guard.settings.cohort, learner):
             raise ValueError(f"it is of {document['learner']} in {document['cohort']}")
         return Workspace(
+            cohort=guard.settings.cohort,
             learner=learner,
             team=str(document["team"]),
             account=str(document["account"]),

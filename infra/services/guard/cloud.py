@@ -54,6 +54,7 @@ class Unclear(CloudError):
 class Workspace:
     """What the guard takes from a learner's workspace parameter, which only the admin writes."""
 
+    cohort: str
     learner: str
     team: str
     account: str
@@ -62,6 +63,15 @@ class Workspace:
     space: str
     training_role: str
     lifecycle_config: str
+
+    @property
+    def tags(self) -> list[dict[str, str]]:
+        """What a job and an app carry, so that AWS's bill can be told apart by them."""
+        return [
+            {"Key": "academy:cohort", "Value": self.cohort},
+            {"Key": "academy:team", "Value": self.team},
+            {"Key": "academy:learner", "Value": self.learner},
+        ]
 
 
 @dataclass(frozen=True)

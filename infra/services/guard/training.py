@@ -84,11 +84,7 @@ def training_request(
         "EnableManagedSpotTraining": False,
         # Without it Python holds back a job's log until a buffer is full.
         "Environment": {"PYTHONUNBUFFERED": "1"},
-        "Tags": [
-            {"Key": "academy:cohort", "Value": settings.cohort},
-            {"Key": "academy:team", "Value": team},
-            {"Key": "academy:learner", "Value": workspace.learner},
-        ],
+        "Tags": workspace.tags,
     }
 
 
