@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -29,15 +30,26 @@ def open_space(learner: str, file: Path, instance: str | None, hours: float | No
     The link lives five minutes and opens the space for whoever holds it. Run the command again for
     a new one: an open space is not started twice.
     """
-    url = open_and_wait(Site.of(file), learner, instance=instance, hours=hours)
+
+    def told(sentence: str) -> None:
+        errors.print(sentence, soft_wrap=True)
+
+    url = open_and_wait(Site.of(file), learner, instance=instance, hours=hours, told=told)
     # The link alone on standard output, so that it can be piped.
     click.echo(url)
 
 
 def open_and_wait(
-    site: Site, learner: str, *, instance: str | None = None, hours: float | None = None
+    site: Site,
+    learner: str,
+    *,
+    instance: str | None = None,
+    hours: float | None = None,
+    told: Callable[[str], None],
 ) -> str:
     """Open the learner's space, wait until JupyterLab runs, and return a presigned link to it.
+
+    `told` hears until when it is open: a space that was open already keeps its end.
 
     Raises:
         Refused: by the broker, or because the app failed or took too long.
@@ -49,8 +61,7 @@ def open_and_wait(
         request["hours"] = hours
     opened = site.broker(learner, request)
     note = f"open until {opened['ends_at']}, {usd(opened['reserved_micro_usd'])} reserved"
-    # Also for a space that was open already, whose end another --hours does not move.
-    errors.print(f"{learner}'s space: {opened['instance']}, {note}", soft_wrap=True)
+    told(f"{learner}'s space: {opened['instance']}, {note}")
     with console.status(f"{learner}'s space is starting ({note})"):
         deadline = time.monotonic() + START_MINUTES * 60
         wait = 0.25

@@ -98,7 +98,7 @@ def test_a_destroy_before_the_close_can_be_mended_by_close(cloud: Cloud, tmp_pat
     cdk("deploy", *everything, "--require-approval", "never")
     site = Site.of(file)
     list(publish_cohort(site))
-    open_and_wait(site, "ana", hours=1)
+    open_and_wait(site, "ana", hours=1, told=print)
 
     with pytest.raises(AssertionError, match="DELETE_FAILED"):
         cdk("destroy", "--force", *everything)

@@ -23,6 +23,7 @@ from infra.cli.publish import publish_cohort
 from infra.cli.spaces import open_and_wait
 from infra.cli.terminal import size, usd
 from infra.cohort.loading import load
+from infra.offline.environment import client_environment
 
 PROJECT = "climate-series"
 NOTEBOOK = "climate_series/climate_series.ipynb"
@@ -128,7 +129,7 @@ def spaces(stage: Stage, narrator: Narrator) -> None:
         step.doing("each space runs its start script, then JupyterLab")
         with ThreadPoolExecutor(2) as pool:
             links = {
-                learner: pool.submit(open_and_wait, stage.site, learner, hours=2)
+                learner: pool.submit(open_and_wait, stage.site, learner, hours=2, told=step.say)
                 for learner in ("ana", "ben")
             }
             for learner, link in links.items():
@@ -151,8 +152,6 @@ def spaces(stage: Stage, narrator: Narrator) -> None:
             stop.get("Target", {}).get("Arn", "").endswith(":sagemaker:deleteApp"),
             f"{stop.get('ScheduleExpression')} UTC",
         )
-        if stage.keep:
-            step.say(f"ana's space: {lab.base}/lab?token={lab.token}")
 
 
 def notebook(stage: Stage, narrator: Narrator) -> None:
@@ -345,10 +344,15 @@ def pause(stage: Stage, narrator: Narrator) -> None:
         return
     with narrator.step("The academy is open") as step:
         step.doing("ana opens her space again")
-        lab = stage.labs["ana"] = Lab(open_and_wait(stage.site, "ana", hours=2))
-        step.say(f"ana's JupyterLab: {lab.base}/lab?token={lab.token}")
-        step.say(f"for other clients: export AWS_ENDPOINT_URL={stage.endpoint}")
+        lab = stage.labs["ana"] = Lab(open_and_wait(stage.site, "ana", hours=2, told=step.say))
         step.status.stop()
+        # Whole, to be copied.
+        link = f"{lab.base}/lab?token={lab.token}"
+        narrator.console.print(f"   ana's JupyterLab: {link}", soft_wrap=True)
+        step.say("for other clients, in another terminal:")
+        for name, value in client_environment(stage.endpoint, stage.site.cohort.region).items():
+            if name.startswith("AWS_"):
+                narrator.console.print(f"   export {name}={value}", soft_wrap=True)
         narrator.console.input("   Enter closes it. ")
 
 
