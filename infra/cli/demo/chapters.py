@@ -36,7 +36,8 @@ def cohort_file(stage: Stage, narrator: Narrator) -> None:
         for team in cohort.teams:
             step.say(f"team {team.id}: {', '.join(person.id for person in team.learners)}")
         step.say(f"at most ${cohort.budget.per_learner_usd} for a learner")
-        step.check("cohort check finds nothing wrong", True)
+        sizes = [len(team.learners) for team in cohort.teams]
+        step.check("it is good, and describes two teams of two", sizes == [2, 2])
 
 
 def embedded_cloud(stage: Stage, narrator: Narrator) -> None:
