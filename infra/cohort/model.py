@@ -219,6 +219,3 @@ class Cohort(Strict):
     def learners(self) -> list[tuple[Team, Person]]:
         """Each learner with the team, in the file's order."""
         return [(team, learner) for team in self.teams for learner in team.learners]
-
-    def team_of(self, learner: str) -> Team | None:
-        return next((team for team, person in self.learners if person.id == learner), None)
