@@ -5,6 +5,9 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv/bin
 COHORT ?= cohorts/example.yaml
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# For tests that reach the CDK by another way than infra/stacks, which sets these itself.
+export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
+export JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION := 1
 
 .PHONY: help install demo test lint format lock clean
 
