@@ -18,11 +18,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from academy.data.simulator.fields import fractal
 from academy.land_cover.augmentation import Augmentation
 from academy.land_cover.classes import COUNT
 from academy.land_cover.cog import write_cogs
 from academy.land_cover.dataset import Crops, Normalisation, loader
-from academy.land_cover.fields import fractal
 from academy.land_cover.sampling import BiasedCrops, ClassIndex, RandomCrops
 from academy.land_cover.scene import Scene, label_grid
 

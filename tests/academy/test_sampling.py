@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from academy.data.simulator import simulate
 from academy.land_cover.augmentation import NONE, Augmentation
 from academy.land_cover.classes import IGNORE
 from academy.land_cover.dataset import Crops, Normalisation, loader
@@ -21,7 +22,6 @@ from academy.land_cover.sampling import (
     class_shares,
 )
 from academy.land_cover.scene import Scene, SceneError, label_grid
-from academy.land_cover.simulator import simulate
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

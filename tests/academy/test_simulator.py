@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from academy.land_cover import backscatter, classes
-from academy.land_cover.fields import blur, fractal, gamma_from_normal, stream
-from academy.land_cover.label_noise import cell_majority, draw_labels
-from academy.land_cover.mosaic import Mosaic, draw_mosaic, draw_shares
+from academy.data.simulator import PRESETS, backscatter, simulate
+from academy.data.simulator.fields import blur, fractal, stream
+from academy.data.simulator.label_noise import cell_majority, draw_labels
+from academy.data.simulator.mosaic import Mosaic, draw_mosaic, draw_shares
+from academy.land_cover import classes
+from academy.land_cover.gamma_law import gamma_from_normal
 from academy.land_cover.scene import label_grid
-from academy.land_cover.simulator import PRESETS, simulate
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

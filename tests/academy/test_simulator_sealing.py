@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from academy.land_cover.scene import read_scenes
-from academy.land_cover.sealing import (
+from academy.data.simulator import Settings, simulate
+from academy.data.simulator.sealing import (
     HeldOut,
     draw_held_out,
     draw_schedule,
@@ -16,7 +16,7 @@ from academy.land_cover.sealing import (
     occurring,
     publish,
 )
-from academy.land_cover.simulator import Settings, simulate
+from academy.land_cover.scene import read_scenes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

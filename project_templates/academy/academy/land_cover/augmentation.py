@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from academy.land_cover.classes import Labels
-from academy.land_cover.fields import draw_gamma
+from academy.land_cover.gamma_law import draw_gamma
 from academy.land_cover.scene import Power
 
 

@@ -1,6 +1,6 @@
 """Crops as torch wants them: in decibels, normalised by the training scenes, reproducible.
 
->>> from academy.land_cover.simulator import simulate
+>>> from academy.data.simulator import simulate
 >>> scenes = [simulate(seed, height=96, width=96) for seed in (1, 2)]
 >>> crops = Crops(scenes, BiasedCrops(scenes, size=32, seed=5), Normalisation.fit(scenes))
 >>> batches = loader(crops, range(64), batch_size=16)

@@ -17,11 +17,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from academy.data.simulator.fields import SEED_BITS, stream
+from academy.data.simulator.label_noise import cell_majority
+from academy.data.simulator.simulating import Settings, draw_ground, observe, settings_of
 from academy.land_cover.classes import COUNT, IGNORE, NAMES, Labels
-from academy.land_cover.fields import SEED_BITS, stream
-from academy.land_cover.label_noise import cell_majority
 from academy.land_cover.scene import Scene
-from academy.land_cover.simulator import Settings, draw_ground, observe, settings_of
 
 PARTS = ("public", "private")
 #: Fewer scenes than this give intervals that do not hold what they say (coverage .75 for 12).

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from academy.data.simulator.fields import fractal
 from academy.land_cover.classes import COUNT, IGNORE, Labels
-from academy.land_cover.fields import fractal
 from academy.land_cover.scene import Cells
 
 #: A cell away from every edge is wrong this often, as a part of the whole error rate [choice].

@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from academy.land_cover import backscatter
+from academy.data.simulator import backscatter
+from academy.data.simulator.fields import Field, stream
+from academy.data.simulator.label_noise import CellLabels, draw_labels
+from academy.data.simulator.mosaic import Mosaic, draw_mosaic, draw_shares
 from academy.land_cover.classes import COUNT, NAMES
-from academy.land_cover.fields import Field, stream
-from academy.land_cover.label_noise import CellLabels, draw_labels
-from academy.land_cover.mosaic import Mosaic, draw_mosaic, draw_shares
 from academy.land_cover.scene import Cells, Scene, label_grid
 
 PIXEL_M = 20.0

@@ -28,9 +28,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from academy.data.simulator.fields import Field, blur, fractal
+from academy.data.simulator.mosaic import Mosaic
 from academy.land_cover.classes import COUNT, CROPS, WATER
-from academy.land_cover.fields import Field, blur, fractal, gamma_from_normal
-from academy.land_cover.mosaic import Mosaic
+from academy.land_cover.gamma_law import gamma_from_normal
 
 #: Incidence that the class means below are for, degrees. S1GBM uses the same.
 REFERENCE_INCIDENCE = 38.0

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from academy.data.simulator.fields import Field, blur, fractal
 from academy.land_cover.classes import (
     CLOSED_FOREST,
     COUNT,
@@ -25,7 +26,6 @@ from academy.land_cover.classes import (
     WATER,
     Labels,
 )
-from academy.land_cover.fields import Field, blur, fractal
 
 Shares = npt.NDArray[np.float64]
 

@@ -1,0 +1,1 @@
+"""Where scenes come from: drawn by a simulator, or observed by Sentinel-1."""
