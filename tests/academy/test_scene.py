@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 import pickle
+import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 from academy.errors import DatasetError
 from academy.land_cover import classes, cog
 from academy.land_cover.scene import Scene, SceneError, label_grid, read_scenes
@@ -206,17 +210,64 @@ def test_every_class_has_a_colour_of_its_own() -> None:
 def test_geotiff_without_rasterio_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def missing(name: str) -> None:
-        raise ImportError(name)
-
-    monkeypatch.setattr("academy.land_cover.cog.importlib.import_module", missing)
+    monkeypatch.setitem(sys.modules, "rasterio", None)  # as if it were not installed
     with pytest.raises(DatasetError, match="pip install rasterio"):
         cog.write_cogs(small_scene(), tmp_path)
+    with pytest.raises(DatasetError, match="pip install rasterio"):
+        cog.read_bands(tmp_path / "gamma0.tif")
 
 
-def test_geotiff_keeps_the_pixels(tmp_path: Path) -> None:
-    pytest.importorskip("rasterio")
+@pytest.mark.filterwarnings("error")
+def test_geotiff_of_a_scene_without_a_place_keeps_the_pixels(tmp_path: Path) -> None:
     scene = small_scene()
+    del scene.metadata["crs"]
     image, labels = cog.write_cogs(scene, tmp_path)
     np.testing.assert_array_equal(cog.read_bands(image), scene.gamma0)
     np.testing.assert_array_equal(cog.read_bands(labels)[0], scene.labels)
+
+
+@pytest.mark.filterwarnings("error")
+def test_geotiff_keeps_place_names_and_colours(tmp_path: Path) -> None:
+    scene = small_scene()
+    scene.metadata |= {
+        "transform": [20.0, 0.0, 244060.0, 0.0, -20.0, 9848460.0],
+        "label_crs": "EPSG:4326",
+        "label_transform": [1 / 1008, 0.0, 14.7, 0.0, -1 / 1008, -1.4],
+    }
+    image, labels = cog.write_cogs(scene, tmp_path)
+    with rasterio.open(image) as file:
+        assert file.crs.to_epsg() == 32733
+        assert list(file.transform)[:6] == scene.metadata["transform"]
+        assert file.descriptions == ("VV", "VH")
+        assert math.isnan(file.nodata)
+        assert file.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
+        np.testing.assert_array_equal(file.read(), scene.gamma0)
+    with rasterio.open(labels) as file:
+        assert file.crs.to_epsg() == 4326
+        assert list(file.transform)[:6] == scene.metadata["label_transform"]
+        assert file.nodata == classes.IGNORE
+        colours = file.colormap(1)
+        shown = [colours[number][:3] for number in range(9)]
+        assert shown == [tuple(rgb) for rgb in classes.colour_map(np.arange(9)).tolist()]
+
+
+def test_overviews_of_labels_have_no_class_that_is_not_there(tmp_path: Path) -> None:
+    # A mean of closed forest (0) and water (7) would be urban.
+    stripes = np.where(np.arange(1200) % 3 == 0, 7, 0).astype(np.uint8)
+    colours = {number: (number, 0, 0) for number in range(9)}
+    path = cog.write_cog(
+        tmp_path / "x.tif", np.tile(stripes, (1, 1200, 1)), 255, None, None, ("class",),
+        colours=colours,
+    )  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+        with rasterio.open(path, overview_level=0) as file:
+            assert file.shape == (600, 600)
+            assert set(np.unique(file.read(1))) == {0, 7}
+
+
+def test_a_broken_geotiff_says_what_to_do(tmp_path: Path) -> None:
+    image, _ = cog.write_cogs(small_scene(), tmp_path)
+    image.write_bytes(image.read_bytes()[:500])
+    with pytest.raises(DatasetError, match=r"gamma0\.tif cannot be read .* copy it again"):
+        cog.read_bands(image)

@@ -7,14 +7,17 @@ of times slower. These files are for people, and for QGIS.
 from __future__ import annotations
 
 import importlib
+import warnings
+from collections.abc import Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from academy.errors import DatasetError
-from academy.land_cover.classes import IGNORE
-from academy.land_cover.scene import Scene
+from academy.land_cover.classes import CLASSES, IGNORE
+from academy.land_cover.scene import BANDS, Scene
 
 FILES = {"gamma0": "gamma0.tif", "labels": "labels.tif"}
 
@@ -40,21 +43,53 @@ def write_cogs(scene: Scene, folder: str | Path) -> list[Path]:
     DatasetError
         rasterio is not installed.
     """
-    rasterio = _rasterio()
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
-    written = [_write(rasterio, target / FILES["gamma0"], scene.gamma0, np.nan, scene, "")]
+    told = scene.metadata
+    place = told.get("crs"), told.get("transform")
+    written = [write_cog(target / FILES["gamma0"], scene.gamma0, np.nan, *place, BANDS)]
     if scene.labels is not None:
-        labels = scene.labels[None]
-        written.append(_write(rasterio, target / FILES["labels"], labels, IGNORE, scene, "label_"))
+        place = told.get("label_crs"), told.get("label_transform")
+        colours = {number: _rgb(each.colour) for number, each in enumerate(CLASSES)}
+        path = target / FILES["labels"]
+        written.append(
+            write_cog(path, scene.labels[None], IGNORE, *place, ("class",), colours=colours)
+        )
     return written
 
 
-def _write(rasterio: Any, path: Path, bands: Any, nodata: float, scene: Scene, prefix: str) -> Path:
-    place: dict[str, Any] = {}
-    if f"{prefix}transform" in scene.metadata:
-        place["transform"] = rasterio.Affine(*scene.metadata[f"{prefix}transform"][:6])
-        place["crs"] = scene.metadata.get(f"{prefix}crs")
+def write_cog(
+    path: Path,
+    bands: Any,
+    nodata: float,
+    crs: str | None,
+    transform: Sequence[float] | None,
+    names: Sequence[str],
+    *,
+    colours: dict[int, tuple[int, int, int]] | None = None,
+) -> Path:
+    """Writes one cloud-optimised GeoTIFF; gives its path.
+
+    Parameters
+    ----------
+    bands
+        (bands, H, W).
+    nodata
+        The value that stands for none.
+    crs, transform
+        Its place, six numbers as rasterio's Affine; None for a file without.
+    names
+        Of the bands.
+    colours
+        Of whole numbers that are classes; overviews then show the commonest, not a mean.
+
+    Raises
+    ------
+    DatasetError
+        rasterio is not installed.
+    """
+    rasterio = _rasterio()
+    place = {} if transform is None else {"transform": rasterio.Affine(*transform[:6]), "crs": crs}
     profile = {
         "driver": "COG",
         "dtype": bands.dtype.name,
@@ -63,10 +98,30 @@ def _write(rasterio: Any, path: Path, bands: Any, nodata: float, scene: Scene, p
         "width": bands.shape[2],
         "nodata": nodata,
         "compress": "DEFLATE",
+        "predictor": "YES",
+        "overview_resampling": "MODE" if colours else "AVERAGE",
     }
-    with rasterio.open(path, "w", **profile, **place) as file:
+    with _no_place_is_no_news(), rasterio.open(path, "w", **profile, **place) as file:
         file.write(np.asarray(bands))
+        for number, name in enumerate(names, start=1):
+            file.set_band_description(number, name)
+        if colours:
+            file.write_colormap(1, colours)
     return path
+
+
+def _rgb(colour: str) -> tuple[int, int, int]:
+    red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
+    return red, green, blue
+
+
+@contextmanager
+def _no_place_is_no_news() -> Any:
+    """A sealed scene has no place; rasterio need not warn of that."""
+    rasterio = _rasterio()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+        yield
 
 
 def read_bands(path: str | Path) -> Any:
@@ -79,7 +134,7 @@ def read_bands(path: str | Path) -> Any:
     """
     rasterio = _rasterio()
     try:
-        with rasterio.open(path) as file:
+        with _no_place_is_no_news(), rasterio.open(path) as file:
             return file.read()
     except rasterio.errors.RasterioIOError as error:
         raise DatasetError(f"{path} cannot be read ({error}); load or copy it again") from None

@@ -37,7 +37,22 @@ FORMAT = 1
 BANDS = ("VV", "VH")
 #: What a held-out scene does not tell: where and when it was taken.
 GEOREFERENCE = frozenset(
-    {"crs", "transform", "label_crs", "label_transform", "bounds", "dates", "items", "seed"}
+    {
+        "crs",
+        "transform",
+        "label_crs",
+        "label_transform",
+        "bounds",
+        "year",
+        "season",
+        "dates",
+        "orbit_state",
+        "relative_orbit",
+        "catalogue",
+        "items",
+        "items_left_out",
+        "seed",
+    }
 )
 
 _REQUIRED = {"gamma0": np.float32, "cells": np.int32}
@@ -193,6 +208,18 @@ class Scene:
         kept = {key: value for key, value in self.metadata.items() if key not in GEOREFERENCE}
         return Scene(name, self.gamma0, self.cells, metadata={**kept, "held_out": True})
 
+    def described(self) -> str:
+        """What ``metadata.json`` says."""
+        document = {
+            "format": FORMAT,
+            "name": self.name,
+            "bands": list(BANDS),
+            "quantity": "gamma0, linear power",
+            "nodata": "NaN",
+            **{key: value for key, value in self.metadata.items() if key not in ("format", "name")},
+        }
+        return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
     def write(self, folder: str | Path) -> Path:
         """Writes the scene into `folder`, which is made if need be; gives the folder.
 
@@ -207,16 +234,7 @@ class Scene:
                 (target / f"{name}.npy").unlink(missing_ok=True)
             else:
                 np.save(target / f"{name}.npy", np.ascontiguousarray(array))
-        described = {
-            "format": FORMAT,
-            "name": self.name,
-            "bands": list(BANDS),
-            "quantity": "gamma0, linear power",
-            "nodata": "NaN",
-            **{key: value for key, value in self.metadata.items() if key not in ("format", "name")},
-        }
-        text = json.dumps(described, indent=2, ensure_ascii=False) + "\n"
-        (target / "metadata.json").write_text(text, encoding="utf-8")
+        (target / "metadata.json").write_text(self.described(), encoding="utf-8")
         return target
 
     @classmethod
