@@ -51,7 +51,6 @@ import hmac
 import io
 import json
 import math
-import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -59,6 +58,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from infra.publishing.keys import KeyKind, SealingError
 
 Values = npt.NDArray[np.float64]
 
@@ -74,15 +75,11 @@ AUTOREGRESSION_ORDER = 13
 #: Held-out months are public or private by blocks of this many.
 BLOCK = 3
 DECIMALS = 3
-KEY_BYTES = 32
+KEY = KeyKind(PROJECT, 32)
 #: Part of every stream's name: a change of the method must change the draws.
 VERSION = "1"
 
 METRIC = "MASE relative to the seasonal naive, geometric mean over series"
-
-
-class SealingError(ValueError):
-    """The dataset cannot be sealed as asked; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -142,11 +139,6 @@ def records() -> tuple[Record, Record]:
     return carbon, ocean
 
 
-def new_key() -> bytes:
-    """A key for a cohort's sealed series: 32 bytes from the operating system."""
-    return secrets.token_bytes(KEY_BYTES)
-
-
 def build(
     key: bytes,
     *,
@@ -158,7 +150,7 @@ def build(
     Parameters
     ----------
     key
-        32 bytes that never leave the vault (`new_key`, or `parse_key` of the stored file).
+        32 bytes that never leave the vault.
     public_fraction
         Share of the held-out months that the public board scores, 0 < fraction < 1.
     sources
@@ -169,8 +161,8 @@ def build(
     SealingError
         The key has another length, the fraction leaves a part empty, or a record is too short.
     """
-    if len(key) != KEY_BYTES:
-        raise SealingError(f"the key has {len(key)} bytes; it must have {KEY_BYTES}")
+    if len(key) != KEY.size:
+        raise SealingError(f"the key has {len(key)} bytes; it must have {KEY.size}")
     public = records() if sources is None else sources
     parts: dict[str, list[str]] = {}
     series: dict[str, Values] = {}
@@ -210,30 +202,9 @@ def build(
         vault={
             f"answers/{PROJECT}/answers.csv": _table(("series", "step", "value", "part"), answers),
             f"answers/{PROJECT}/scales.json": _document(scales),
-            key_name(): format_key(key),
+            KEY.name: KEY.format(key),
         },
     )
-
-
-def key_name() -> str:
-    """The key's object in the vault."""
-    return f"keys/{PROJECT}.key"
-
-
-def format_key(key: bytes) -> bytes:
-    """The key as the vault stores it: hexadecimal and a line end."""
-    return key.hex().encode() + b"\n"
-
-
-def parse_key(content: bytes) -> bytes:
-    """The key from the vault's file."""
-    try:
-        key = bytes.fromhex(content.decode("ascii").strip())
-    except ValueError:
-        raise SealingError(f"{key_name()} in the vault is not hexadecimal") from None
-    if len(key) != KEY_BYTES:
-        raise SealingError(f"{key_name()} in the vault has {len(key)} bytes, not {KEY_BYTES}")
-    return key
 
 
 def seasonal_naive(history: Values, horizon: int) -> Values:

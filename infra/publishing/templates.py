@@ -1,17 +1,22 @@
-"""Which files a learner finds in her space: a project's notebook, script and README.
+"""Which files a learner finds in her space: a project's notebooks, script and README.
 
-Notebooks are kept as py:percent, which can be read and reviewed, and published as .ipynb.
+Notebooks are kept as py:percent, which can be read and reviewed, and published as .ipynb; by the
+header that jupytext writes they are told from scripts.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 
 import jupytext
 import nbformat
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "project_templates"
+
+# The first comment of a notebook: YAML between two lines of dashes, with its format.
+_HEADER = re.compile(r"# ---\n(?:#.*\n)*?#\s+format_name: percent\n(?:#.*\n)*?# ---\n")
 
 _PYTHON = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
@@ -28,13 +33,14 @@ def folder_of(project: str) -> str:
 def files(project: str, templates: Path = TEMPLATES) -> dict[str, bytes]:
     """Object keys in the data bucket and bytes of `project`'s template.
 
-    The notebook is the file that is named like the folder; everything else goes as it is, without
-    hidden files and caches.
+    The notebook that is named like the folder is the one a learner opens first. It and every other
+    notebook, in whatever folder, go as .ipynb; everything else goes as it is, without hidden files
+    and caches.
 
     Raises
     ------
     TemplateError
-        There is no such template, or it has no notebook.
+        There is no such template, it has no notebook, or two of its files would get one name.
     """
     name = folder_of(project)
     folder = templates / name
@@ -46,13 +52,23 @@ def files(project: str, templates: Path = TEMPLATES) -> dict[str, bytes]:
         hidden = any(part.startswith(".") or part == "__pycache__" for part in relative.parts)
         if hidden or not file.is_file():
             continue
-        if relative == Path(f"{name}.py"):
-            relative = Path(f"{name}.ipynb")
-            content = notebook(file.read_text(encoding="utf-8"))
-        else:
-            content = file.read_bytes()
-        found[f"templates/{project}/{relative.as_posix()}"] = content
+        content = file.read_bytes()
+        if relative == Path(f"{name}.py") or is_notebook(file):
+            relative = relative.with_suffix(".ipynb")
+            content = notebook(content.decode())
+        key = f"templates/{project}/{relative.as_posix()}"
+        if key in found:
+            raise TemplateError(f"{folder} has {relative.with_suffix('')} as .py and as .ipynb")
+        found[key] = content
     return found
+
+
+def is_notebook(file: Path) -> bool:
+    """Whether a file is a notebook kept as py:percent, by the header that jupytext writes."""
+    if file.suffix != ".py":
+        return False
+    text = file.read_text(encoding="utf-8").replace("\r\n", "\n")
+    return _HEADER.match(text) is not None
 
 
 def notebook(percent: str) -> bytes:

@@ -13,8 +13,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-LIBRARY = REPOSITORY / "project_templates" / "academy"
+from infra.publishing import LIBRARY
 
 #: What a build needs; caches and leftovers of an editable install are not copied.
 _PARTS = ("pyproject.toml", "README.md", "academy")

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infra.publishing import climate_series as sealing
-from infra.services.competition.scoring import METRIC, Answers, score
+from infra.services.competition.projects.climate_series import METRIC, Answers, score
 
 KEY = bytes(range(32))
 DATA, ANSWERS = "datasets/climate-series/", "answers/climate-series/"
@@ -199,12 +199,12 @@ def test_streams_of_two_purposes_are_unrelated():
 
 
 def test_the_key_can_be_stored_and_read():
-    key = sealing.new_key()
-    assert sealing.parse_key(sealing.format_key(key)) == key
-    assert key != sealing.new_key()
+    key = sealing.KEY.new()
+    assert sealing.KEY.parse(sealing.KEY.format(key)) == key
+    assert key != sealing.KEY.new()
     for broken in (b"xyz", b"00", b"\xff\xfe"):
         with pytest.raises(sealing.SealingError, match=r"climate-series\.key"):
-            sealing.parse_key(broken)
+            sealing.KEY.parse(broken)
 
 
 @pytest.mark.parametrize(

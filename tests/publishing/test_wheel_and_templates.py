@@ -113,6 +113,66 @@ def test_caches_are_no_part_of_a_template(tmp_path):
     }
 
 
+HEADER = """# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+# ---
+
+"""
+
+
+def test_every_notebook_of_a_template_is_published_as_one(tmp_path):
+    """The header decides, in any folder; a script that only looks a little like it stays one."""
+    folder = tmp_path / "a_project"
+    written = {
+        "a_project.py": HEADER + "# %%\n1\n",
+        "second.py": HEADER + "# %% [markdown]\n# # Words\n\n# %%\n2\n",
+        "tours/third.py": HEADER.replace("\n", "\r\n") + "# %%\n3\n",
+        "train.py": '"""A script."""\n# %%\nprint(1)\n',
+        "light.py": HEADER.replace("percent", "light") + "print(1)\n",
+        "late.py": "import sys\n" + HEADER + "# %%\nsys\n",
+        "table.csv": HEADER,
+    }
+    for name, text in written.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(text.encode())
+    found = templates.files("a-project", tmp_path)
+    assert set(found) == {
+        f"templates/a-project/{name}"
+        for name in (
+            *("a_project.ipynb", "second.ipynb", "tours/third.ipynb"),
+            *("train.py", "light.py", "late.py", "table.csv"),
+        )
+    }
+    second = nbformat.reads(found["templates/a-project/second.ipynb"].decode(), 4)
+    assert [(cell.cell_type, cell.source) for cell in second.cells] == [
+        ("markdown", "# Words"),
+        ("code", "2"),
+    ]
+    for name in ("train.py", "light.py", "late.py", "table.csv"):
+        assert found[f"templates/a-project/{name}"].decode() == written[name]
+
+
+def test_two_files_that_would_get_one_name_are_refused(tmp_path):
+    folder = tmp_path / "a_project"
+    folder.mkdir()
+    (folder / "a_project.py").write_text(HEADER + "# %%\n1\n")
+    (folder / "a_project.ipynb").write_text("{}")
+    with pytest.raises(templates.TemplateError, match=r"a_project as \.py and as \.ipynb"):
+        templates.files("a-project", tmp_path)
+
+
+def test_every_notebook_in_the_repository_is_recognised():
+    """A notebook whose header was lost would reach a learner as a script."""
+    for file in templates.TEMPLATES.rglob("*.py"):
+        if file.relative_to(templates.TEMPLATES).parts[0] == "academy":
+            continue
+        assert templates.is_notebook(file) == ("\n# %%" in file.read_text()), file
+
+
 def test_a_project_without_a_template_is_named(tmp_path):
     with pytest.raises(templates.TemplateError, match=r"'land-cover' has no notebook"):
         templates.files("land-cover", tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import json
 import threading
 from collections.abc import Iterator
@@ -10,15 +11,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import boto3
+import numpy as np
 import pytest
 from moto import mock_aws
 
 from infra.services.competition import handler, logic
 from infra.services.competition.board import TeamLine
 from infra.services.competition.problems import Misconfigured
+from infra.services.competition.projects.land_cover import CLASSES, LandCover
 from infra.services.competition.settings import CompetitionSettings
 from infra.services.competition.store import BoardTable, DayFull, Duplicate, Entry
 from infra.services.guard.settings import Settings, settings_document
+from tests.services import test_competition_land_cover as maps
 from tests.services.test_competition_scoring import ANSWERS_CSV, RIGHT, SCALES
 
 AT = dt.datetime(2026, 12, 1, 9, 0, tzinfo=dt.UTC)
@@ -73,7 +77,7 @@ def parameter() -> str:
         training_instances=["ml.m5.large"],
         training_max_hours=4,
         training_max_instances=1,
-        projects=["climate-series"],
+        projects=["climate-series", "land-cover"],
         data_bucket="data",
         work_bucket="work",
         schedule_group="g",
@@ -242,9 +246,9 @@ def test_what_is_gone_or_nobodys_is_left_alone(world: World) -> None:
 
 
 def test_an_unknown_project_is_refused(world: World) -> None:
-    key = "submissions/land-cover/falcon/x.csv"
+    key = "submissions/poetry/falcon/x.csv"
     world.s3.put_object(Bucket="work", Key=key, Body=RIGHT.encode())
-    assert "no competition land-cover" in world.score(key)["message"]
+    assert "no competition poetry" in world.score(key)["message"]
 
 
 def test_missing_answers_fail_aloud_and_cost_nothing(world: World) -> None:
@@ -286,7 +290,8 @@ def test_two_scorers_at_once_lose_no_entry_on_the_page(world: World) -> None:
         def __init__(self, meanwhile: Any) -> None:
             self.meanwhile, self.pages = meanwhile, {}  # type: ignore[var-annotated]
 
-        def answers(self, project: str) -> Any: ...
+        def answers(self, project: str, name: str) -> bytes:
+            raise AssertionError("a board of series needs no answers")
 
         def put_receipt(self, key: str, receipt: dict[str, Any]) -> None: ...
 
@@ -296,8 +301,8 @@ def test_two_scorers_at_once_lose_no_entry_on_the_page(world: World) -> None:
                 meanwhile()
             self.pages[key] = text
 
-    table.record(entry("falcon", 0.9), 5)
-    files = SlowFiles(lambda: table.record(entry("heron", 0.8), 5))
+    table.record(entry("falcon", 0.9), 5, "lower")
+    files = SlowFiles(lambda: table.record(entry("heron", 0.8), 5, "lower"))
     logic.publish("climate-series", settings, files, table, lambda: AT)
     shown = json.loads(files.pages["boards/climate-series.json"])
     assert [e["team"] for e in shown["entries"]] == ["heron", "falcon"]
@@ -324,7 +329,7 @@ def test_racing_submissions_are_all_kept_and_limits_are_exact(world: World) -> N
 
     def submit(team: str, number: int) -> None:
         try:
-            table.record(entry(team, 1 - number / 100, digest=f"{number}"), 3)
+            table.record(entry(team, 1 - number / 100, digest=f"{number}"), 3, "lower")
             outcomes.append("kept")
         except DayFull:
             outcomes.append("full")
@@ -346,16 +351,68 @@ def test_racing_submissions_are_all_kept_and_limits_are_exact(world: World) -> N
 
 def test_the_earlier_of_two_equals_stands_whatever_order_they_arrive_in(world: World) -> None:
     table = BoardTable("earth-board")
-    table.record(entry("owl", 0.9, digest="2", at=AT + dt.timedelta(hours=1)), 5)
-    table.record(entry("owl", 0.9, digest="1", at=AT), 5)
+    table.record(entry("owl", 0.9, digest="2", at=AT + dt.timedelta(hours=1)), 5, "lower")
+    table.record(entry("owl", 0.9, digest="1", at=AT), 5, "lower")
     assert table.lines("climate-series") == [TeamLine("owl", 0.9, AT, "", 2, 2)]
     with pytest.raises(Duplicate):
-        table.record(entry("owl", 0.9, digest="1", at=AT), 5)
+        table.record(entry("owl", 0.9, digest="1", at=AT), 5, "lower")
     assert table.find("climate-series", "owl", "1") == entry("owl", 0.9, digest="1", at=AT)
 
 
 def entry(team: str, score: float, digest: str = "d", at: dt.datetime = AT) -> Entry:
     return Entry("climate-series", team, digest, "key", at, score, score / 3, "", "ana", "")
+
+
+# --- maps ----------------------------------------------------------------------------------------
+def map_key(world: World, content: bytes, number: int = 1, team: str = "falcon") -> str:
+    world.s3.put_object(
+        Bucket="vault", Key="answers/land-cover/answers.json", Body=maps.vault("answers.json")
+    )
+    key = f"submissions/land-cover/{team}/20261201T090000Z-{number:012x}.npz"
+    world.s3.put_object(Bucket="work", Key=key, Body=content)
+    return key
+
+
+def test_a_map_is_scored_and_its_counts_are_kept_with_the_entry(world: World) -> None:
+    key = map_key(world, maps.RIGHT)
+    receipt = world.score(key)
+    expected = LandCover().score(maps.RIGHT, maps.vault)
+    assert receipt == world.receipt(key)
+    assert receipt["public_score"] == round(expected.public, 4)
+    assert set(receipt["classes"]) == set(CLASSES)
+    digest = hashlib.sha256(maps.RIGHT).hexdigest()
+    kept = BoardTable("earth-board").find("land-cover", "falcon", digest)
+    assert kept is not None
+    assert (kept.record, kept.private_score) == (expected.record, expected.private)
+    page = world.s3.get_object(Bucket="site", Key="land-cover.html")["Body"].read().decode()
+    assert "higher is" in page
+    assert world.score(key) == receipt, "also when the event comes again"
+
+
+def test_the_best_of_a_teams_maps_is_the_highest(world: World) -> None:
+    right = {n: np.where(labels == 255, 0, labels) for n, labels in maps.LABELS.items()}
+    perfect = map_key(world, maps.saved(right))
+    best = world.score(perfect)["public_score"]
+    worse = world.score(map_key(world, maps.RIGHT, 2), AT + dt.timedelta(hours=1))
+    assert worse["public_score"] < best
+    where = {"Bucket": "site", "Key": "boards/land-cover.json"}
+    [entry] = json.load(world.s3.get_object(**where)["Body"])["entries"]
+    assert (entry["score"], entry["submissions"]) == (best, 2)
+    assert entry["submitted"] == "2026-12-01T09:00:00Z"
+
+
+def test_a_map_may_have_more_bytes_than_a_forecast_but_not_any_number(world: World) -> None:
+    larger = world.score(map_key(world, b"x" * 1_500_000))
+    assert "no .npz" in larger["message"]
+    largest = world.score(map_key(world, b"x" * 10_000_001, 2))
+    assert "larger than 10,000,000 bytes" in largest["message"]
+
+
+def test_maps_without_answers_fail_aloud(world: World) -> None:
+    key = map_key(world, maps.RIGHT)
+    world.s3.delete_object(Bucket="vault", Key="answers/land-cover/answers.json")
+    with pytest.raises(Misconfigured, match="cohort publish"):
+        world.score(key)
 
 
 def test_guard_and_scorer_read_the_same_settings() -> None:

@@ -16,8 +16,15 @@ from hypothesis import strategies as st
 from infra.services.competition import board
 from infra.services.competition.board import TeamLine
 from infra.services.competition.problems import Fault, Misconfigured
-from infra.services.competition.scoring import LEAST_RATIO, Answers, score
-from infra.services.competition.submission import Sender, Upload, forecasts, sender_of
+from infra.services.competition.projects.climate_series import (
+    LEAST_RATIO,
+    Answers,
+    ClimateSeries,
+    forecasts,
+    score,
+)
+from infra.services.competition.projects.project import Line
+from infra.services.competition.submission import Sender, Upload, sender_of
 
 AT = dt.datetime(2026, 12, 1, 9, 0, tzinfo=dt.UTC)
 ANSWERS_CSV = """series,step,value,part
@@ -222,6 +229,16 @@ def test_answers_that_cannot_score_are_a_fault_of_the_deployment(
 # --- the board ------------------------------------------------------------------------------------
 
 
+SERIES = ClimateSeries()
+RULES = board.Rules(
+    SERIES.metric,
+    SERIES.better,
+    SERIES.hint,
+    SERIES.scored_on,
+    (Line("floor: seasonal naive", 1.0),),
+)
+
+
 def line(team: str, best: float, minutes: int = 0, note: str = "") -> TeamLine:
     return TeamLine(team, best, AT + dt.timedelta(minutes=minutes), note, 3, 3)
 
@@ -229,6 +246,7 @@ def line(team: str, best: float, minutes: int = 0, note: str = "") -> TeamLine:
 def test_the_best_stands_first_and_equals_share_a_rank() -> None:
     found = board.document(
         "climate-series",
+        RULES,
         [line("owl", 0.91), line("kite", 0.80004, 9), line("falcon", 0.80001, 3), line("jay", 1.5)],
         AT,
     )
@@ -258,7 +276,7 @@ HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>&amp;"
 
 
 def test_hostile_notes_are_shown_not_run() -> None:
-    found = board.document("climate-series", [line("falcon", 0.8, note=HOSTILE)], AT)
+    found = board.document("climate-series", RULES, [line("falcon", 0.8, note=HOSTILE)], AT)
     page = Page(board.page(found, "earth"))
     assert HOSTILE in page.texts
     assert not {"script", "img"} & {tag for tag, _ in page.tags}
@@ -266,7 +284,7 @@ def test_hostile_notes_are_shown_not_run() -> None:
 
 
 def test_the_page_needs_nothing_from_elsewhere_and_is_a_real_table() -> None:
-    found = board.document("climate-series", [line("falcon", 0.8), line("jay", 1.5)], AT)
+    found = board.document("climate-series", RULES, [line("falcon", 0.8), line("jay", 1.5)], AT)
     text = board.page(found, "earth")
     page = Page(text)
     links = [v for _, attrs in page.tags for n, v in attrs.items() if n in ("href", "src")]
@@ -283,7 +301,7 @@ def test_the_page_needs_nothing_from_elsewhere_and_is_a_real_table() -> None:
 
 
 def test_an_empty_board_says_so() -> None:
-    found = board.document("climate-series", [], AT)
+    found = board.document("climate-series", RULES, [], AT)
     assert "No team has submitted yet." in board.page(found, "earth")
 
 

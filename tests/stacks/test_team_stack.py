@@ -173,7 +173,7 @@ def test_the_workspace_config_is_the_contract(template, lifecycle):
             "boards": "boards/",
         },
         "broker": "arn:aws:lambda:us-east-1:123456789012:function:earth-2026-fall-broker:ana",
-        "projects": ["climate-series"],
+        "projects": ["land-cover", "climate-series"],
         "training": {
             "instances": ["ml.m5.large", "ml.g5.xlarge"],
             "max_hours": 4,
@@ -212,6 +212,8 @@ def test_work_is_open_below_the_teams_prefixes_only(permissions, academy, name):
     work = academy.arns.bucket("work")
     prefixes = (
         "teams/falcon/",
+        "submissions/land-cover/falcon/",
+        "receipts/land-cover/falcon/",
         "submissions/climate-series/falcon/",
         "receipts/climate-series/falcon/",
     )

@@ -12,8 +12,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from infra.services.competition.problems import Misconfigured
-from infra.services.competition.scoring import Answers
-from infra.services.competition.submission import MAX_BYTES, Upload
+from infra.services.competition.submission import Upload
 
 _CONFIG = Config(
     connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 4}
@@ -38,10 +37,12 @@ class AwsFiles:
                 )
             raise
 
-    def upload(self, key: str, version: str | None, received: dt.datetime) -> Upload | None:
+    def upload(
+        self, key: str, version: str | None, received: dt.datetime, limit: int
+    ) -> Upload | None:
         """The submission as it was uploaded, not what replaced it since; None if it is gone.
 
-        Of a file that is too large no more than shows it is read.
+        Of a file of more than `limit` bytes no more than shows it is read.
         """
         which = {"VersionId": version} if version and version != "null" else {}
         try:
@@ -51,16 +52,12 @@ class AwsFiles:
                 return None
             raise
         with found["Body"] as body:
-            content: bytes = body.read(MAX_BYTES + 1)
+            content: bytes = body.read(limit + 1)
         return Upload(key, content, received, found.get("Metadata", {}))
 
-    def answers(self, project: str) -> Answers:
-        prefix = f"answers/{project}"
-        return Answers.read(
-            self._text(f"{prefix}/answers.csv"), self._text(f"{prefix}/scales.json")
-        )
-
-    def _text(self, key: str) -> str:
+    def answers(self, project: str, name: str) -> bytes:
+        """A file of the project's held-out answers."""
+        key = f"answers/{project}/{name}"
         try:
             found = self._s3.get_object(Bucket=self._vault, Key=key)
         except ClientError as error:
@@ -68,7 +65,7 @@ class AwsFiles:
                 raise Misconfigured(f"vault has no {key}; run: cohort publish") from error
             raise
         with found["Body"] as body:
-            return str(body.read().decode("utf-8"))
+            return bytes(body.read())
 
     def put_receipt(self, key: str, receipt: dict[str, Any]) -> None:
         self._s3.put_object(

@@ -12,11 +12,21 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from infra.services.competition.scoring import METRIC
+from infra.services.competition.projects.project import Better, Line
 
 #: Digits that a public score is shown with; equal when rounded is equal in rank.
 DIGITS = 4
-FLOOR = {"name": "floor: seasonal naive", "score": 1.0}
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the project's score is, how to read it, and the board's fixed marks."""
+
+    metric: str
+    better: Better
+    hint: str
+    scored_on: str
+    lines: tuple[Line, ...]
 
 
 @dataclass(frozen=True)
@@ -31,9 +41,18 @@ class TeamLine:
     version: int
 
 
-def document(project: str, lines: Iterable[TeamLine], updated: dt.datetime) -> dict[str, Any]:
+def order(score: float, better: Better) -> float:
+    """What scores are sorted by, ascending, so that the best stands first."""
+    return -score if better == "higher" else score
+
+
+def document(
+    project: str, rules: Rules, lines: Iterable[TeamLine], updated: dt.datetime
+) -> dict[str, Any]:
     """The board as data: best first, equal scores share a rank, who came first stands first."""
-    ordered = sorted(lines, key=lambda line: (_shown(line.best), line.best_at, line.team))
+    ordered = sorted(
+        lines, key=lambda line: (order(_shown(line.best), rules.better), line.best_at, line.team)
+    )
     entries: list[dict[str, Any]] = []
     for place, line in enumerate(ordered, start=1):
         score = _shown(line.best)
@@ -50,10 +69,12 @@ def document(project: str, lines: Iterable[TeamLine], updated: dt.datetime) -> d
         )
     return {
         "project": project,
-        "metric": METRIC,
-        "better": "lower",
+        "metric": rules.metric,
+        "better": rules.better,
+        "hint": rules.hint,
+        "scored_on": rules.scored_on,
         "updated": _instant(updated),
-        "lines": [FLOOR],
+        "lines": [{"name": line.name, "score": _shown(line.score)} for line in rules.lines],
         "entries": entries,
     }
 
@@ -68,9 +89,10 @@ def _instant(value: dt.datetime) -> str:
 
 def page(board: dict[str, Any], cohort: str) -> str:
     """The board as a page of HTML."""
-    rows = [(entry["score"], 0, _entry_row(entry)) for entry in board["entries"]]
+    better: Better = board["better"]
+    rows = [(order(entry["score"], better), 0, _entry_row(entry)) for entry in board["entries"]]
     # A line stands below the teams that reach it exactly.
-    rows += [(line["score"], 1, _line_row(line)) for line in board["lines"]]
+    rows += [(order(line["score"], better), 1, _line_row(line)) for line in board["lines"]]
     body = "\n".join(row for _, _, row in sorted(rows, key=lambda row: row[:2]))
     project = html.escape(board["project"])
     count = len(board["entries"])
@@ -79,8 +101,9 @@ def page(board: dict[str, Any], cohort: str) -> str:
         f"{project} · {html.escape(cohort)}",
         f"""<p class="up"><a href="index.html">All boards</a></p>
 <h1>{project}</h1>
-<p class="lead">{teams} The score is the {html.escape(_lower_first(board["metric"]))}; lower is
-better, 1 is the naive forecast. Scores are on the public part of the held-out months.</p>
+<p class="lead">{teams} The score is the {html.escape(_lower_first(board["metric"]))};
+{better} is better, {html.escape(board["hint"])}. Scores are on the public part of the held-out
+{html.escape(board["scored_on"])}.</p>
 <div class="scroll" role="region" aria-label="Leaderboard of {project}" tabindex="0">
 <table>
 <caption>Leaderboard</caption>

@@ -8,6 +8,7 @@ import logging
 import os
 from typing import Any
 
+from infra.services.competition import projects
 from infra.services.competition.aws import AwsFiles
 from infra.services.competition.logic import publish, score_upload
 from infra.services.competition.problems import Misconfigured
@@ -48,7 +49,8 @@ def scorer(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     # EventBridge's own time of the event: the sender cannot set it, and it is the same when the
     # event comes twice.
     received = dt.datetime.fromisoformat(event["time"]).astimezone(dt.UTC)
-    upload = files.upload(key, detail["object"].get("version-id"), received)
+    limit = projects.max_bytes(sender.project)
+    upload = files.upload(key, detail["object"].get("version-id"), received, limit)
     if upload is None:
         _say("gone", key=key)
         return {"status": "gone"}

@@ -13,12 +13,12 @@ import logging
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from infra.services.competition import board
+from infra.services.competition import board, projects
 from infra.services.competition.problems import Fault
-from infra.services.competition.scoring import Answers, score
+from infra.services.competition.projects.project import Answers, Project, Result
 from infra.services.competition.settings import CompetitionSettings
 from infra.services.competition.store import BoardTable, DayFull, Duplicate, Entry
-from infra.services.competition.submission import Sender, Upload, forecasts
+from infra.services.competition.submission import Sender, Upload
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ PUBLISH_ROUNDS = 10
 class Files(Protocol):
     """What the scorer reads and writes besides its table."""
 
-    def answers(self, project: str) -> Answers: ...
+    def answers(self, project: str, name: str) -> bytes: ...
 
     def put_receipt(self, key: str, receipt: dict[str, Any]) -> None: ...
 
@@ -48,7 +48,7 @@ def score_upload(
     A fault of form costs none of the day's submissions.
     """
     try:
-        entry, message = _scored(upload, sender, settings, files, table)
+        entry, result, message = _scored(upload, sender, settings, files, table)
     except Fault as fault:
         receipt = _receipt(upload, "refused", str(fault), None, counted=False)
         files.put_receipt(sender.receipt, receipt)
@@ -56,6 +56,8 @@ def score_upload(
     counted = entry.key == upload.key
     publish(sender.project, settings, files, table, now)
     receipt = _receipt(upload, "scored", message, entry.public_score, counted=counted)
+    if result.classes:
+        receipt["classes"] = {n: round(f1, board.DIGITS) for n, f1 in result.classes.items()}
     # Last: who waits for the receipt finds the board renewed.
     files.put_receipt(sender.receipt, receipt)
     return receipt
@@ -67,31 +69,32 @@ def _scored(
     settings: CompetitionSettings,
     files: Files,
     table: BoardTable,
-) -> tuple[Entry, str]:
+) -> tuple[Entry, Result, str]:
     if sender.project not in settings.projects:
         raise Fault(f"There is no competition {sender.project} in {settings.cohort}.")
     if upload.received < settings.opens_at:
         raise Fault(f"The competition opens on {settings.starts} (UTC).")
     if upload.received >= settings.closes_at:
         raise Fault(f"The competition closed on {settings.closes} (UTC).")
-    answers = files.answers(sender.project)
-    found = forecasts(upload.content, answers)
+    project = projects.of(sender.project)
+    result = project.score(upload.content, _answers(files, sender.project))
     entry = Entry(
         project=sender.project,
         team=sender.team,
         digest=upload.digest,
         key=upload.key,
         received=upload.received,
-        public_score=score(found, answers, "public"),
-        private_score=score(found, answers, "private"),
+        public_score=result.public,
+        private_score=result.private,
         note=upload.note,
         learner=upload.learner,
         job=upload.job,
+        record=result.record,
     )
     try:
         known = table.find(entry.project, entry.team, entry.digest)
         if known is None:
-            table.record(entry, settings.submissions_per_day)
+            table.record(entry, settings.submissions_per_day, project.better)
             known = entry
     except Duplicate:
         known = table.find(entry.project, entry.team, entry.digest) or entry
@@ -103,11 +106,23 @@ def _scored(
         ) from None
     shown = f"{known.public_score:.{board.DIGITS}f}"
     if known.key != upload.key:
-        return known, (
-            f"The same forecasts as your team's submission of {known.received:%Y-%m-%d %H:%M} UTC, "
-            f"which scored {shown}. Not counted again."
+        return (
+            known,
+            result,
+            (
+                f"The same predictions as your team's submission of "
+                f"{known.received:%Y-%m-%d %H:%M} UTC, which scored {shown}. Not counted again."
+            ),
         )
-    return known, f"Scored {shown} on the public part (1 is the seasonal naive; lower is better)."
+    return known, result, f"Scored {shown} on the public part ({_reading(project)})."
+
+
+def _answers(files: Files, project: str) -> Answers:
+    return lambda name: files.answers(project, name)
+
+
+def _reading(project: Project) -> str:
+    return f"{project.hint}; {project.better} is better"
 
 
 def _receipt(
@@ -135,9 +150,17 @@ def publish(
     Two scorers may write at once, and the one with the older reading last. So each looks again
     after it wrote: whoever wrote last has seen every entry, or writes once more.
     """
+    about = projects.of(project)
+    rules = board.Rules(
+        metric=about.metric,
+        better=about.better,
+        hint=about.hint,
+        scored_on=about.scored_on,
+        lines=tuple(about.lines(_answers(files, project))),
+    )
     for _ in range(PUBLISH_ROUNDS):
         generation = table.generation(project)
-        found = board.document(project, table.lines(project), now())
+        found = board.document(project, rules, table.lines(project), now())
         files.put_page(f"boards/{project}.json", json.dumps(found, indent=1))
         files.put_page(f"{project}.html", board.page(found, settings.cohort))
         files.put_page("index.html", board.index(settings.projects, settings.cohort))

@@ -1,8 +1,8 @@
 """The board's table: the only file of the competition that speaks to DynamoDB.
 
-Items: `pk` is `project#<id>`; `sk` is `entry#<team>#<sha256>` (a submission, private score
-included), `day#<team>#<date>` (how many that day), `team#<team>` (the best so far), or `board`
-(`generation` grows with every entry).
+Items: `pk` is `project#<id>`; `sk` is `entry#<team>#<sha256>` (a submission, private score and what
+the project records included), `day#<team>#<date>` (how many that day), `team#<team>` (the best so
+far), or `board` (`generation` grows with every entry).
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from infra.services.competition.board import TeamLine
+from infra.services.competition.board import TeamLine, order
+from infra.services.competition.projects.project import Better
 
 ATTEMPTS = 12
 Item = dict[str, dict[str, Any]]
@@ -39,6 +40,7 @@ class Entry:
     note: str
     learner: str
     job: str
+    record: bytes = b""
 
 
 class Duplicate(Exception):
@@ -64,8 +66,10 @@ class BoardTable:
         item = self._get(project, f"entry#{team}#{digest}")
         return _entry(project, team, digest, item) if item else None
 
-    def record(self, entry: Entry, limit: int) -> None:
+    def record(self, entry: Entry, limit: int, better: Better) -> None:
         """Write the entry, count it on its day and keep the team's best: all or nothing.
+
+        `better` says which of two public scores is the best, the higher or the lower.
 
         Raises:
             Duplicate, DayFull: and then nothing was written.
@@ -74,7 +78,7 @@ class BoardTable:
             line = self._team(entry.project, entry.team)
             try:
                 self._client.transact_write_items(
-                    TransactItems=self._transaction(entry, limit, line),
+                    TransactItems=self._transaction(entry, limit, line, better),
                     ClientRequestToken=uuid.uuid4().hex,
                 )
                 return
@@ -84,10 +88,12 @@ class BoardTable:
             self._pause(random.uniform(0, min(2.0, 0.05 * 2**attempt)))  # noqa: S311
         raise RuntimeError(f"the board of {entry.project} is too busy")
 
-    def _transaction(self, entry: Entry, limit: int, line: TeamLine | None) -> list[dict[str, Any]]:
+    def _transaction(
+        self, entry: Entry, limit: int, line: TeamLine | None, better: Better
+    ) -> list[dict[str, Any]]:
         name = {"TableName": self._table}
         day = f"day#{entry.team}#{entry.received.astimezone(dt.UTC).date()}"
-        best = _better(entry, line)
+        best = _best(entry, line, better)
         put: dict[str, Any] = {**name, "Item": _team_item(entry.project, best)}
         if line is None:
             put["ConditionExpression"] = "attribute_not_exists(pk)"
@@ -177,13 +183,14 @@ def _raise_final(error: ClientError) -> None:
         raise error
 
 
-def _better(entry: Entry, line: TeamLine | None) -> TeamLine:
+def _best(entry: Entry, line: TeamLine | None, better: Better) -> TeamLine:
     submissions = (line.submissions if line else 0) + 1
     version = (line.version if line else 0) + 1
     # The same score again does not take the earlier one's place, whatever order they arrive in.
     best = (entry.public_score, entry.received, entry.note)
     if line is not None:
-        best = min((line.best, line.best_at, line.note), best, key=lambda b: b[:2])
+        known = (line.best, line.best_at, line.note)
+        best = min(known, best, key=lambda b: (order(b[0], better), b[1]))
     return TeamLine(entry.team, *best, submissions, version)
 
 
@@ -230,6 +237,7 @@ def _entry_item(entry: Entry) -> Item:
         "note": {"S": entry.note},
         "learner": {"S": entry.learner},
         "job": {"S": entry.job},
+        **({"record": {"B": entry.record}} if entry.record else {}),
     }
 
 
@@ -245,4 +253,5 @@ def _entry(project: str, team: str, digest: str, item: Item) -> Entry:
         note=item["note"]["S"],
         learner=item["learner"]["S"],
         job=item["job"]["S"],
+        record=bytes(item["record"]["B"]) if "record" in item else b"",
     )

@@ -3,16 +3,16 @@
 >>> import academy
 >>> academy.connect()                                    # doctest: +SKIP
 Hello ana!
->>> data = academy.dataset("climate-series")             # doctest: +SKIP
+>>> data = academy.dataset("land-cover")                 # doctest: +SKIP
 >>> job = academy.train("train.py", hours=0.5)           # doctest: +SKIP
->>> academy.submit("climate-series", "forecast.csv")     # doctest: +SKIP
+>>> academy.submit("land-cover", "predictions.npz")      # doctest: +SKIP
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from academy.errors import (
     AcademyError,
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from academy.connection import Connection
     from academy.datasets import Dataset
     from academy.jobs import Job
+    from academy.land_cover.project import LandCover
     from academy.submissions import Receipt
 
 __version__ = "0.1.0"
@@ -70,18 +71,34 @@ def connect() -> Connection:
     return connection.connect()
 
 
-def dataset(project: str | None = None) -> Dataset:
+@overload
+def dataset(project: Literal["land-cover"]) -> LandCover: ...
+
+
+@overload
+def dataset(project: Literal["climate-series"]) -> Dataset: ...
+
+
+@overload
+def dataset(project: str | None = None) -> Dataset | LandCover: ...
+
+
+def dataset(project: str | None = None) -> Dataset | LandCover:
     """A project's data on this machine; downloaded once, then only what changed.
 
     Parameters
     ----------
     project
-        Such as ``climate-series``. May be left out if the cohort has one project.
+        Such as ``land-cover``. May be left out in the project's own folder, or if the cohort has
+        one project.
 
     Returns
     -------
+    LandCover
+        For ``land-cover``: with ``.folder``, ``.task``, ``.train``, ``.held_out``, ``.split()``.
     Dataset
-        With ``.folder``, ``.history``, ``.task``, ``.sample_submission``, ``.practice``.
+        For ``climate-series``: with ``.folder``, ``.task``, ``.history``,
+        ``.sample_submission``, ``.practice``.
 
     Raises
     ------
@@ -113,7 +130,8 @@ def train(
     script
         Path of the script.
     project
-        Whose data it gets. May be left out if the cohort has one project.
+        Whose data it gets. May be left out in the project's own folder, or if the cohort has one
+        project.
     instance
         Machine type, such as ``ml.m5.large``; the cohort's first by default. Not used here.
     hours
@@ -162,15 +180,19 @@ def submit(
     job: Job | str | None = None,
     wait_seconds: float = 120,
 ) -> Receipt:
-    """Sends a forecast to be scored on months that nobody has.
+    """Sends predictions to be scored against what nobody has: held-out labels, months to come.
 
     Parameters
     ----------
     project
-        Such as ``climate-series``.
+        Such as ``land-cover``.
     predictions
-        The path of a CSV file with the columns series, step, value; or a dictionary series ->
-        values over the horizon; or a table or list of such rows.
+        For ``land-cover``: a dictionary scene -> uint8 array of classes 0 to 8 on the scene's
+        label grid, for each scene of ``data.held_out``; or the path of an .npz file that
+        ``np.savez_compressed(path, **predictions)`` wrote.
+
+        For ``climate-series``: the path of a CSV file with the columns series, step, value; or a
+        dictionary series -> values over the horizon; or a table or list of such rows.
     note
         For the board: what this is, up to 200 characters.
     job
@@ -181,7 +203,7 @@ def submit(
     Raises
     ------
     SubmissionError
-        The forecast is not complete or not finite; nothing was sent.
+        The predictions are not complete or cannot be scored; nothing was sent.
     """
     return connect().submit(project, predictions, note, job=job, wait_seconds=wait_seconds)
 

@@ -27,6 +27,8 @@ class Leaderboard:
         name and score of fixed marks, such as the floor.
     team : str
         Whose board is shown: its entry is marked.
+    better : str
+        ``higher`` or ``lower``.
     """
 
     project: str
@@ -35,6 +37,7 @@ class Leaderboard:
     entries: tuple[Mapping[str, Any], ...]
     lines: tuple[Mapping[str, Any], ...]
     team: str = ""
+    better: str = "lower"
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any], team: str) -> Leaderboard:
@@ -46,10 +49,12 @@ class Leaderboard:
             entries=tuple(document.get("entries") or ()),
             lines=tuple(document.get("lines") or ()),
             team=team,
+            better="higher" if document.get("better") == "higher" else "lower",
         )
 
     def _rows(self) -> list[tuple[str, str, str, str, str, str]]:
-        """Entries and lines by score: rank, name, score, submissions, submitted, note."""
+        """Entries and lines, best first: rank, name, score, submissions, submitted, note."""
+        sign = -1 if self.better == "higher" else 1
         rows: list[tuple[float, int, tuple[str, str, str, str, str, str]]] = []
         for entry in self.entries:
             score = float(entry["score"])
@@ -63,25 +68,27 @@ class Leaderboard:
                 submitted,
                 str(entry.get("note") or "")[:60],
             )
-            rows.append((score, 0, cells))
+            rows.append((sign * score, 0, cells))
         for line in self.lines:
             score = float(line["score"])
-            rows.append((score, 1, ("", str(line["name"]), f"{score:.4f}", "", "", "")))
+            rows.append((sign * score, 1, ("", str(line["name"]), f"{score:.4f}", "", "", "")))
         return [cells for _, _, cells in sorted(rows, key=lambda row: row[:2])]
+
+    def _head(self) -> str:
+        # Without a board there is no metric, and nothing to be better at.
+        better = f" · {self.better} is better" if self.updated else ""
+        return f"{self.project} · {self.metric}{better}"
 
     _HEADER = ("rank", "team", "score", "submissions", "last (UTC)", "note")
 
     def __repr__(self) -> str:
-        head = f"{self.project} · {self.metric} · lower is better"
+        head = self._head()
         if not self.entries:
             head += "\nNobody has submitted yet."
         return head + "\n" + _text_table([self._HEADER, *self._rows()])
 
     def _repr_html_(self) -> str:
-        out = [
-            f"<div><b>{html.escape(self.project)}</b> · {html.escape(self.metric)} · "
-            "lower is better</div>"
-        ]
+        out = [f"<div>{html.escape(self._head())}</div>"]
         if not self.entries:
             out.append("<div>Nobody has submitted yet.</div>")
         head = "".join(f"<th style='text-align:left'>{cell}</th>" for cell in self._HEADER)

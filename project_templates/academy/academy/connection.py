@@ -11,12 +11,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from academy import datasets, jobs, submissions
+from academy import datasets, downloads, jobs, submissions
 from academy.board import Budget, Leaderboard
 from academy.cloud import Cloud, Denied, Missing
 from academy.datasets import Dataset
 from academy.errors import AcademyError, CloudError, SourceError
 from academy.jobs import CloudJob, Job
+from academy.land_cover.project import LandCover
 from academy.submissions import Receipt
 from academy.workspace import Workspace, read
 
@@ -52,9 +53,10 @@ class Connection:
         return cls(workspace, Cloud(workspace.region, clients))
 
     # --- data -----------------------------------------------------------------------------------
-    def dataset(self, project: str | None = None) -> Dataset:
+    def dataset(self, project: str | None = None) -> Dataset | LandCover:
         """See `academy.dataset`."""
-        return datasets.fetch(self._cloud, self.workspace, jobs.project_of(self.workspace, project))
+        name = jobs.project_of(self.workspace, project)
+        return datasets.opened(name, downloads.fetch(self._cloud, self.workspace, name))
 
     # --- jobs -----------------------------------------------------------------------------------
     def train(

@@ -1,35 +1,37 @@
-"""A project's data on this machine: downloaded once, checked, and given as numpy arrays."""
+"""A project's data on this machine: its folder, checked, and given as numpy arrays.
+
+Each project has a class of its own: `Dataset` for series, `academy.land_cover.project.LandCover`
+for scenes. What downloads the folder is `academy.downloads`.
+"""
 
 from __future__ import annotations
 
 import csv
 import functools
-import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from academy.cloud import Cloud, Missing, StoredObject
 from academy.errors import DatasetError
-from academy.workspace import Workspace
+
+if TYPE_CHECKING:
+    from academy.land_cover.project import LandCover
 
 Array = npt.NDArray[np.float64]
 
-CACHE_VARIABLE = "ACADEMY_CACHE"
-MAX_BYTES = 50 * 10**9
 
+def opened(project: str, folder: Path) -> Dataset | LandCover:
+    """The folder of `project`'s data as what the project calls for."""
+    if project == "land-cover":
+        from academy.land_cover.project import LandCover
 
-def cache_folder() -> Path:
-    """Where downloads are kept: ACADEMY_CACHE, or ``~/.cache/academy``."""
-    named = os.environ.get(CACHE_VARIABLE)
-    return Path(named) if named else Path.home() / ".cache" / "academy"
+        return LandCover(folder)
+    return Dataset(folder)
 
 
 @dataclass(frozen=True)
@@ -173,119 +175,3 @@ def _table(file: Path, columns: Sequence[str]) -> list[list[str]]:
         if len(row) != len(columns):
             raise DatasetError(f"{file}: row {number} has {len(row)} cells, not {len(columns)}.")
     return rows[1:]
-
-
-# --- download -------------------------------------------------------------------------------------
-def fetch(cloud: Cloud, workspace: Workspace, project: str) -> Dataset:
-    """The project's data in the cache; only what changed is downloaded.
-
-    Raises
-    ------
-    DatasetError
-        The cohort has no such project, nothing is published for it, or a name is not safe.
-    """
-    if project not in workspace.projects:
-        raise DatasetError(
-            f"There is no project {project!r} in this cohort. Projects: "
-            f"{', '.join(workspace.projects)}."
-        )
-    bucket, prefix = workspace.buckets["data"], f"{workspace.prefixes['datasets']}{project}/"
-    objects = [entry for entry in cloud.objects(bucket, prefix) if not entry.key.endswith("/")]
-    if not objects:
-        raise DatasetError(f"No data of {project} are published yet. Ask your advisor.")
-    if sum(entry.size for entry in objects) > MAX_BYTES:
-        raise DatasetError(
-            f"{project} has more than {MAX_BYTES // 10**9} GB: too much for a space."
-        )
-    folder = cache_folder() / bucket / project
-    marks_file = folder.with_name(f".{project}.json")
-    marks = _marks(marks_file)
-    wanted: dict[str, StoredObject] = {}
-    for entry in objects:
-        wanted[_safe(entry.key.removeprefix(prefix))] = entry
-    for name, entry in wanted.items():
-        file = folder / name
-        if not _current(file, marks.get(name), entry):
-            marks[name] = _download(cloud, bucket, entry, file)
-            _write(marks_file, json.dumps(marks).encode())
-    # What is no longer published must not be taken for current data.
-    for name in set(marks) - set(wanted):
-        (folder / _safe(name)).unlink(missing_ok=True)
-        del marks[name]
-        _write(marks_file, json.dumps(marks).encode())
-    return Dataset(folder)
-
-
-def _safe(name: str) -> str:
-    path = PurePosixPath(name)
-    if (
-        not name
-        or path.is_absolute()
-        or "\\" in name
-        or "\0" in name
-        or ".." in path.parts
-        or str(path) != name
-    ):
-        raise DatasetError(f"The published data have a file named {name!r}, which is not safe.")
-    return name
-
-
-def _current(file: Path, mark: Mapping[str, Any] | None, entry: StoredObject) -> bool:
-    """Whether the file is as downloaded, and what was downloaded is still what is published."""
-    if not mark or mark.get("etag") != entry.etag:
-        return False
-    try:
-        stat = file.stat()
-    except OSError:
-        return False
-    if (stat.st_size, stat.st_mtime_ns) == (mark.get("size"), mark.get("mtime")):
-        return True
-    return stat.st_size == mark.get("size") and _sha256(file) == mark.get("sha256")
-
-
-def _download(cloud: Cloud, bucket: str, entry: StoredObject, file: Path) -> dict[str, Any]:
-    """Writes the file in one move, so that a broken download never looks like data."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=file.parent, prefix=".downloading-")
-    os.close(handle)
-    scratch = Path(name)
-    try:
-        try:
-            cloud.download(bucket, entry.key, scratch)
-        except Missing:
-            raise DatasetError(
-                f"{entry.key} was withdrawn while it was downloaded. Try again."
-            ) from None
-        size = scratch.stat().st_size
-        if size != entry.size:
-            raise DatasetError(f"{entry.key} arrived with {size} of {entry.size} bytes. Try again.")
-        os.replace(scratch, file)
-    finally:
-        scratch.unlink(missing_ok=True)
-    stat = file.stat()
-    return {
-        "etag": entry.etag,
-        "size": stat.st_size,
-        "mtime": stat.st_mtime_ns,
-        "sha256": _sha256(file),
-    }
-
-
-def _marks(file: Path) -> dict[str, dict[str, Any]]:
-    try:
-        document = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return document if isinstance(document, dict) else {}
-
-
-def _write(file: Path, content: bytes) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    scratch = file.with_name(f"{file.name}.{os.getpid()}.part")
-    scratch.write_bytes(content)
-    os.replace(scratch, file)
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()

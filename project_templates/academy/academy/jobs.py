@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from academy.cloud import AlreadyThere, Cloud, Missing
-from academy.datasets import Dataset, cache_folder
+from academy.downloads import cache_folder
 from academy.errors import AcademyError, CloudError, JobFailed, SourceError
 from academy.job import ROOT_VARIABLE, SCRIPT
 from academy.money import dollars
@@ -364,7 +364,7 @@ def start_here(
     packed: Packed,
     *,
     script: str,
-    data: Dataset | None,
+    data: Path | None,
     hours: float,
     hyperparameters: Mapping[str, str],
 ) -> LocalJob:
@@ -377,7 +377,7 @@ def start_here(
     (root / "input/data/code" / ARCHIVE).write_bytes(packed.content)
     channels = ["code"]
     if data is not None:
-        (root / "input/data/data").symlink_to(data.folder.resolve(), target_is_directory=True)
+        (root / "input/data/data").symlink_to(data.resolve(), target_is_directory=True)
         channels.append("data")
     documents: dict[str, Any] = {
         "hyperparameters": {**hyperparameters, SCRIPT: script},
@@ -497,22 +497,24 @@ def train(
         print(f"Stays behind: {left}")
     job: Job
     if where == "here":
+        meant = project_of(workspace, project, folder) if workspace else project
         job = start_here(
             packed,
             script=name,
-            data=find_data(project),
+            data=Path(find_data(meant)),
             hours=float(hours),
             hyperparameters=values,
         )
     else:
         if cloud is None or workspace is None:
             raise AcademyError("A job in the cloud needs a workspace; use where='here'.")
+        meant = project_of(workspace, project, folder)
         job = start_in_cloud(
             cloud,
             workspace,
             packed,
             script=name,
-            project=project_of(workspace, project),
+            project=meant,
             instance=instance or workspace.training_instances[0],
             hours=hours,
             hyperparameters=values,
@@ -530,11 +532,19 @@ def train(
     return job
 
 
-def project_of(workspace: Workspace, project: str | None) -> str:
-    """The project that is meant: the one named, or the only one there is."""
+def project_of(workspace: Workspace, project: str | None, folder: Path | None = None) -> str:
+    """The project that is meant: the one named, that of the folder, or the only one there is.
+
+    A project's notebook and script lie in a folder of its name, with ``_`` for ``-``; what is
+    called in there means it. `folder` is the working folder by default.
+    """
     if project is None:
         if len(workspace.projects) == 1:
             return workspace.projects[0]
+        where = (folder or Path.cwd()).resolve()
+        for name in (where.name, *(parent.name for parent in where.parents)):
+            if name.replace("_", "-") in workspace.projects:
+                return name.replace("_", "-")
         raise SourceError(f"Which project? Name one of {', '.join(workspace.projects)}.")
     if project not in workspace.projects:
         raise SourceError(

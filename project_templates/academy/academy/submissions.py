@@ -1,4 +1,8 @@
-"""Checks a forecast, sends it, and waits for the scorer's receipt."""
+"""Checks predictions, sends them, and waits for the scorer's receipt.
+
+What is checked and sent is the project's own: forecasts here, maps in
+`academy.land_cover.submission`.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ import math
 import numbers
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -21,6 +25,8 @@ import numpy as np
 from academy.cloud import AlreadyThere, Cloud
 from academy.datasets import Dataset, Task, read_rows
 from academy.errors import CloudError, DatasetError, SubmissionError
+from academy.land_cover import submission
+from academy.land_cover.project import LandCover
 from academy.workspace import Workspace
 
 #: The scorer reads no more, and no larger values.
@@ -45,11 +51,13 @@ class Receipt:
     message : str
         In words.
     public_score : float or None
-        On the public part; lower is better, 1 is the floor.
+        On the public part; the board says whether higher or lower is better.
     received : str
         When it arrived, UTC, ISO 8601.
     counted : bool
         Whether it counts against the day's limit.
+    classes : dict
+        The F1 of each class on the public part, where the project has classes; else empty.
     """
 
     submission: str
@@ -58,10 +66,13 @@ class Receipt:
     public_score: float | None
     received: str
     counted: bool
+    classes: Mapping[str, float] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         score = "" if self.public_score is None else f" {self.public_score:.4f}"
-        return f"Receipt {self.status}{score} · {self.message}"
+        width = max(map(len, self.classes), default=0)
+        lines = [f"  {name:{width}} {value:.3f}" for name, value in self.classes.items()]
+        return "\n".join([f"Receipt {self.status}{score} · {self.message}", *lines])
 
     def _repr_html_(self) -> str:
         color = {"scored": "#1a7f5a", "refused": "#b3261e"}.get(self.status, "#8a6d00")
@@ -73,9 +84,19 @@ class Receipt:
         return (
             f'<div style="border-left:3px solid {color};padding:2px 10px">'
             f"<b>{html.escape(self.status)}</b>{score}"
-            f"<div>{html.escape(self.message)}</div>"
+            f"<div>{html.escape(self.message)}</div>{self._bars()}"
             f'<div style="opacity:.6;font-size:85%">{html.escape(self.submission)}</div></div>'
         )
+
+    def _bars(self) -> str:
+        """A bar for each class, as long as its F1."""
+        rows = "".join(
+            f"<tr><td style='text-align:left'>{html.escape(name)}</td><td style='width:160px'>"
+            f"<div style='height:9px;width:{100 * min(max(value, 0.0), 1.0):.0f}%;"
+            f"background:#33658a'></div></td><td>{value:.3f}</td></tr>"
+            for name, value in self.classes.items()
+        )
+        return f"<table><caption>F1 of each class</caption>{rows}</table>" if rows else ""
 
 
 def rows_of(predictions: Any, task: Task) -> list[Row]:
@@ -208,10 +229,26 @@ def as_csv(rows: Sequence[Row]) -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
+def packed(predictions: Any, data: Dataset | LandCover) -> tuple[bytes, str]:
+    """What is sent, and the ending of its name.
+
+    Raises
+    ------
+    SubmissionError
+        The predictions are not complete, or cannot be scored.
+    """
+    if isinstance(data, LandCover):
+        return submission.packed(predictions, data.task), "npz"
+    content = as_csv(check(rows_of(predictions, data.task), data.sample_submission))
+    if len(content) > MAX_BYTES:
+        raise SubmissionError(f"The forecast has {len(content):,} bytes; at most {MAX_BYTES:,}.")
+    return content, "csv"
+
+
 def send(
     cloud: Cloud,
     workspace: Workspace,
-    data: Dataset,
+    data: Dataset | LandCover,
     predictions: Any,
     *,
     project: str,
@@ -225,14 +262,11 @@ def send(
         raise SubmissionError(f"The note is {note!r}; expected a text.")
     if len(note) > MAX_NOTE:
         raise SubmissionError(f"The note has {len(note)} characters; at most {MAX_NOTE}.")
-    rows = check(rows_of(predictions, data.task), data.sample_submission)
-    content = as_csv(rows)
-    if len(content) > MAX_BYTES:
-        raise SubmissionError(f"The forecast has {len(content):,} bytes; at most {MAX_BYTES:,}.")
-    name = f"{now:%Y%m%dT%H%M%SZ}-{hashlib.sha256(content).hexdigest()[:12]}.csv"
+    content, ending = packed(predictions, data)
+    name = f"{now:%Y%m%dT%H%M%SZ}-{hashlib.sha256(content).hexdigest()[:12]}.{ending}"
     key = workspace.prefix("submissions", project) + name
     metadata = {"note": quote(note), "learner": workspace.learner, "job": job}
-    # The same forecast in the same second: its receipt is ours.
+    # The same predictions in the same second: their receipt is ours.
     with contextlib.suppress(AlreadyThere):
         cloud.create(workspace.buckets["work"], key, content, metadata)
     receipt = f"{workspace.prefix('receipts', project)}{name}.json"
@@ -273,8 +307,9 @@ def read_receipt(name: str, content: bytes) -> Receipt:
             public_score=None if score is None else float(score),
             received=str(document["received"]),
             counted=bool(document["counted"]),
+            classes={n: float(f1) for n, f1 in (document.get("classes") or {}).items()},
         )
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise CloudError(
             f"The receipt of {name} cannot be read. Your submission was received; ask your advisor."
         ) from None

@@ -131,10 +131,17 @@ def draw_held_out(
     settings = settings_of(preset)
     schedule = draw_schedule(seed, count, count // 2 if public is None else public, classes, least)
     for at, (part, needed) in enumerate(schedule):
-        yield HeldOut(_draw(seed, at, settings, needed), part)
+        yield HeldOut(draw_scene(seed, at, settings, needed), part)
 
 
-def _draw(seed: int, at: int, settings: Settings, needed: frozenset[int]) -> Scene:
+def draw_scene(seed: int, at: int, settings: Settings, needed: frozenset[int]) -> Scene:
+    """The scene at place `at` of a schedule: what `draw_held_out` draws one after the other.
+
+    Raises
+    ------
+    ValueError
+        Scenes of these settings are too small for the classes that are needed.
+    """
     missing: list[int] = []
     for attempt in range(_ATTEMPTS):
         message = f"held-out/{at}/{attempt}".encode()
