@@ -5,6 +5,9 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv/bin
 COHORT ?= cohorts/example.yaml
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Threads that spin while they wait for each other starve each other where two processes train at
+# once, as the tests and the demo do.
+export OMP_WAIT_POLICY := PASSIVE
 # For tests that reach the CDK by another way than infra/stacks, which sets these itself.
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 export JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION := 1

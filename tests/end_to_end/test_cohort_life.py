@@ -19,6 +19,7 @@ from infra.cli.demo.leftovers import leftovers
 from infra.cli.publish import publish_cohort
 from infra.cli.spaces import open_and_wait
 from infra.offline.server import Cloud
+from infra.publishing.land_cover import Plan
 
 ROOT = Path(__file__).parents[2]
 CDK = ROOT / "node_modules" / ".bin" / "cdk"
@@ -97,7 +98,7 @@ def test_a_destroy_before_the_close_can_be_mended_by_close(cloud: Cloud, tmp_pat
     cdk("bootstrap", "-c", f"cohort={file}")
     cdk("deploy", *everything, "--require-approval", "never")
     site = Site.of(file)
-    list(publish_cohort(site))
+    list(publish_cohort(site, plan=Plan(size=192, train=2)))
     open_and_wait(site, "ana", hours=1, told=print)
 
     with pytest.raises(AssertionError, match="DELETE_FAILED"):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
@@ -168,11 +168,16 @@ def _update(outputs: list[Any], content: dict[str, Any]) -> None:
 
 
 def run_notebook(
-    lab: Lab, path: str, *, progress: Callable[[int, int, str], None]
+    lab: Lab,
+    path: str,
+    *,
+    progress: Callable[[int, int, str], None],
+    environment: Mapping[str, str] | None = None,
 ) -> nbformat.NotebookNode:
     """Run the notebook at `path` of the space top to bottom, save it there, and return it.
 
     `progress` is told the cell's number, how many there are, and the heading it stands under.
+    `environment` is set in its kernel before the first cell.
 
     Raises:
         CellFailed: by the first cell that raises; the cells before it are saved.
@@ -185,6 +190,8 @@ def run_notebook(
     heading, number = "", 0
     with lab.kernel(path.rpartition("/")[0]) as kernel:
         try:
+            if environment:
+                kernel.run(f"import os\nos.environ.update({dict(environment)!r})")
             for cell in notebook.cells:
                 if cell.cell_type == "markdown":
                     heading = next(

@@ -80,6 +80,10 @@ def variables(home: Path, environment: Path, *, role_arn: str, session: str) -> 
         "SHELL": shutil.which("bash") or "/bin/sh",
         "VIRTUAL_ENV": str(environment),
         "PYTHONNOUSERSITE": "1",
+        # Spaces and jobs share this machine's cores. Threads of OpenMP (torch's) that spin while
+        # they wait for each other take the cores from the threads that they wait for: two jobs at
+        # once then run tens of times slower than one after the other.
+        "OMP_WAIT_POLICY": "PASSIVE",
         # pip's cache and version check would leave the home and ask the network.
         "PIP_NO_CACHE_DIR": "1",
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
