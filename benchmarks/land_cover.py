@@ -225,9 +225,13 @@ def _verdict(preset: str, counts: Results, console: Console) -> tuple[str, ...]:
     ]
     lost = lost_classes(plain, 0.15)
     console.print(
-        f"{preset}: the wall: accuracy of the unweighted U-Net less the forest's "
-        f"{np.mean(ahead):+.1f}; classes with F1 under .15, by seed: {lost}"
+        f"{preset}: the wall: classes of the unweighted U-Net with F1 under .15, by seed: {lost}"
         + (f": {_met(min(lost), 2)}" if preset == "hard" else "")
+    )
+    console.print(
+        f"{preset}: the wall: its accuracy less the forest's: {np.mean(ahead):+.1f} "
+        f"({' '.join(f'{each:+.1f}' for each in ahead)})"
+        + (f": {_met(float(np.mean(ahead)), 0)}" if preset == "hard" else "")
     )
     rivals = ("majority", "pixel forest", "multi-window forest", "U-Net", "baseline", "expert")
     value = {**mean, "U-Net": mean[shift]}

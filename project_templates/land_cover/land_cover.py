@@ -364,8 +364,8 @@ plt.show()
 #
 # A **U-Net** looks at a crop of 64 x 64 pixels (1.3 km), at several scales, and gives each pixel
 # nine probabilities; the mean over a label cell's pixels is compared with the cell's label. It is
-# small: 0.28 million numbers. We train it the plain way: crops from anywhere, every cell counts
-# alike. Four more scenes tell when it is best; the check scenes stay out of it.
+# small: a quarter of a million numbers. We train it the plain way: crops from anywhere, every cell
+# counts alike. Four more scenes tell when it is best; the check scenes stay out of it.
 
 # %%
 from academy.land_cover.inference import evaluate, predict
@@ -732,8 +732,8 @@ for scene in chosen:
 plt.show()
 
 # %% [markdown]
-# The score is macro-F1 over all label cells of the scored scenes together. Half of the scenes make
-# the public board, the other half decide at the end. What do you expect, from what you have seen?
+# The score is macro-F1 over all label cells of the scored scenes together. A part of the scenes
+# makes the public board, the others decide at the end. What do you expect, from what you have seen?
 
 # %%
 expected = Exercise(

@@ -145,6 +145,12 @@ def test_a_window_is_cut_from_every_panel(scene: Scene) -> None:
     )
 
 
+def test_a_map_of_cells_says_nothing_where_there_are_no_data(scene: Scene) -> None:
+    everywhere = np.full(scene.label_shape, WATER, np.uint8)
+    picture = picture_of(figures.maps(scene, {"a map": everywhere}).axes[0])
+    np.testing.assert_array_equal(picture[..., 3] == 0, np.isnan(scene.gamma0[0]))
+
+
 def test_the_legend_of_a_window_names_what_is_in_it(scene: Scene) -> None:
     truth = np.full(scene.shape, WATER, np.uint8)
     truth[:50] = 0

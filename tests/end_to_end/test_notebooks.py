@@ -81,6 +81,8 @@ def run(project: str, path: str, published: Path, home: Path) -> tuple[Any, dict
         "ACADEMY_CACHE": str(home / "cache"),
         # The tests run on every core already, and torch's threads wait for each other.
         "OMP_NUM_THREADS": "1",
+        # In a space the library is installed; a script that a notebook starts must find it here.
+        "PYTHONPATH": str(ROOT / "project_templates" / "academy"),
     }
     client = NotebookClient(
         notebook,

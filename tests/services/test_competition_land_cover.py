@@ -173,7 +173,10 @@ WRONG = {
         RIGHT[:-22] + b"PK\6\7" + bytes(16) + RIGHT[-22:],
         "the large kind (zip64)",
     ),
-    "its directory elsewhere": (set_bytes(RIGHT, len(RIGHT) - 6, b"\xff" * 4), "cannot be unpacked"),
+    "its directory elsewhere": (
+        set_bytes(RIGHT, len(RIGHT) - 6, b"\xff" * 4),
+        "cannot be unpacked",
+    ),
     "a directory of nonsense": (
         set_bytes(RIGHT, RIGHT.index(b"PK\1\2"), b"XXXX"),
         "The file is no .npz",

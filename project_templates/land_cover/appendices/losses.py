@@ -100,8 +100,8 @@ share = Exercise(
     unit="%",
     hints=(
         "Under cross-entropy all undecided pixels pull alike: that would be 5 %.",
-        "Dice makes a score of each class and takes the mean, so the rare one has half the say. But "
-        "who can change the rare one's score?",
+        "Dice makes a score of each class and takes the mean, so the rare one has half the say. "
+        "But who can change the rare one's score?",
         "Not only its own five pixels: the 95 others give it half of their probability, and it "
         "suffers. More than 5 %, far from 50 %.",
     ),

@@ -12,8 +12,12 @@ True
 
 from __future__ import annotations
 
+import copy
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,6 +52,8 @@ METHODS = (CEILING, MAJORITY, BY_PIXEL, BY_WINDOW, PLAIN, SHIFTED, WEIGHTED, BIA
 CROP = 24
 _PIXELS_LEARNT = 2000
 _STRIDE = 5
+#: Scenes, trees and networks are made side by side on so many processors.
+_WORKERS = min(2, os.cpu_count() or 1)
 
 
 @dataclass(frozen=True)
@@ -73,7 +79,7 @@ class Size:
     train: int = 10
     tuning: int = 3
     checks: int = 8
-    steps: int = 160
+    steps: int = 400
     trees: int = 50
 
 
@@ -176,15 +182,29 @@ def measure(
         scikit-learn is not installed.
     """
     steps = _Steps(size, report, stop)
-    world = _World(dials, size, seed, steps)
-    outcome = Outcome(dials, world.checks[0])
-    for name, maps in _methods(world, size, seed, steps):
-        outcome.scores[name], outcome.real[name] = world.score(maps)
-        outcome.maps[name] = maps[0]
-        if so_far is not None:
-            so_far(outcome)
+    with _one_thread_each():
+        world = _World(dials, size, seed, steps)
+        outcome = Outcome(dials, world.checks[0])
+        for name, maps in _methods(world, size, seed, steps):
+            outcome.scores[name], outcome.real[name] = world.score(maps)
+            outcome.maps[name] = maps[0]
+            if so_far is not None:
+                so_far(outcome)
     steps.done()
     return outcome
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Convolutions this small gain nothing from torch's own threads, and on a busy machine these
+    wait for each other: minutes in place of seconds. Whole networks side by side do gain.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 class _Steps:
@@ -192,17 +212,19 @@ class _Steps:
 
     def __init__(self, size: Size, report: Report | None, stop: threading.Event | None) -> None:
         scenes = size.train + size.tuning + size.checks
-        # About as long as one simulated scene: a dozen steps; a forest: five scenes.
-        self._total = scenes + 10 + 3 * size.steps / 12
+        # About as long as one simulated scene: a dozen steps; a forest: eight scenes.
+        self._total = scenes + 16 + 3 * size.steps / 12
         self._at = 0.0
         self._report, self._stop = report, stop
+        self._lock = threading.Lock()
 
     def __call__(self, what: str, parts: float) -> None:
         if self._stop is not None and self._stop.is_set():
             raise Stopped
-        self._at += parts
-        if self._report is not None:
-            self._report(min(self._at / self._total, 0.99), what)
+        with self._lock:
+            self._at += parts
+            if self._report is not None:
+                self._report(min(self._at / self._total, 0.99), what)
 
     def done(self) -> None:
         if self._report is not None:
@@ -222,18 +244,18 @@ class _World:
             nodata=0.0,
         )
 
-        def draw(first: int, count: int) -> list[Place]:
-            places = []
-            for number in range(count):
-                required = sorted({(3 * number + each) % COUNT for each in range(3)})
-                places.append(Place.draw(first + number, settings, required))
-                steps("simulating scenes", 1)
-            return places
+        def draw(which: tuple[int, int]) -> Place:
+            first, number = which
+            required = sorted({(3 * number + each) % COUNT for each in range(3)})
+            steps("simulating scenes", 1)
+            return Place.draw(1_000_000 + 1000 * seed + first + number, settings, required)
 
-        first = 1_000_000 + 1000 * seed
-        self.train = draw(first, size.train)
-        self.tuning = draw(first + 100, size.tuning)
-        self.checks = draw(first + 200, size.checks)
+        parts = ((0, size.train), (100, size.tuning), (200, size.checks))
+        with ThreadPoolExecutor(_WORKERS) as pool:
+            self.train, self.tuning, self.checks = (
+                list(pool.map(draw, [(first, number) for number in range(count)]))
+                for first, count in parts
+            )
         self.cells = sum(
             (place.scene.cell_counts() for place in self.train), np.zeros(COUNT, np.int64)
         )
@@ -257,25 +279,35 @@ def _methods(
     yield MAJORITY, [np.full(place.labels.shape, commonest) for place in world.checks]
     steps("a forest of single pixels", 0)
     yield BY_PIXEL, _by_pixel(world, size, seed)
-    steps("a forest of windows", 5)
+    steps("a forest of windows", 8)
     yield BY_WINDOW, _by_window(world, size, seed)
-    steps("a U-Net", 5)
+    steps("networks", 8)
 
     grids = [place.on_grid() for place in world.train]
-    anywhere = RandomCrops(grids, CROP, seed)
-    plain = _train(world, anywhere, None, size, seed, steps, PLAIN)
+    inverse = class_weights(world.cells, "inverse")
+    # All networks begin alike, and nobody else's random numbers change.
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(seed)
+        model = GridUNet(len(world.train[0].features))
+
+    def train(which: tuple[Sampler, Tensor | None]) -> Network:
+        return _train(copy.deepcopy(model), world, *which, size, seed, steps)
+
+    recipes = [
+        (RandomCrops(grids, CROP, seed), None),
+        (RandomCrops(grids, CROP, seed), inverse),
+        (BiasedCrops(grids, CROP, seed), None),
+    ]
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        plain, weighted, biased = pool.map(train, recipes)
+
     shares = [plain(place) for place in world.checks]
     yield PLAIN, [_decide(each) for each in shares]
     tuning = np.concatenate([plain(place).reshape(COUNT, -1) for place in world.tuning], axis=1)
     known = np.concatenate([place.labels.ravel() for place in world.tuning])
     shift = tune_shift(tuning, known)
     yield SHIFTED, [_decide(np.log(np.maximum(p, 1e-9)) + shift[:, None, None]) for p in shares]
-
-    inverse = class_weights(world.cells, "inverse")
-    weighted = _train(world, anywhere, inverse, size, seed, steps, WEIGHTED)
     yield WEIGHTED, [_decide(weighted(place)) for place in world.checks]
-    aimed = BiasedCrops(grids, CROP, seed)
-    biased = _train(world, aimed, None, size, seed, steps, BIASED)
     yield BIASED, [_decide(biased(place)) for place in world.checks]
 
 
@@ -297,7 +329,7 @@ def _forest(trees: int, seed: int, leaf: int) -> Any:
         min_samples_leaf=leaf,
         class_weight="balanced_subsample",
         random_state=seed,
-        n_jobs=1,
+        n_jobs=_WORKERS,
     )
 
 
@@ -374,17 +406,21 @@ def _block(given: int, made: int) -> nn.Sequential:
     )
 
 
+#: Gives each cell's probabilities, float32 (9, R, C).
+Network = Callable[[Place], npt.NDArray[np.float32]]
+
+
 def _train(
+    model: GridUNet,
     world: _World,
     sampler: Sampler,
     weight: Tensor | None,
     size: Size,
     seed: int,
     steps: _Steps,
-    name: str,
     batch: int = 12,
-) -> Callable[[Place], npt.NDArray[np.float32]]:
-    """A trained network, as a function that gives each cell's probabilities, (9, R, C)."""
+) -> Network:
+    """The model trained on the world's scenes."""
     everything = np.concatenate([p.features.reshape(len(p.features), -1) for p in world.train], 1)
     mean = everything.mean(axis=1)[:, None, None]
     deviation = everything.std(axis=1)[:, None, None] + 1e-6
@@ -395,23 +431,16 @@ def _train(
     images = [image(place) for place in world.train]
     labels = [torch.from_numpy(place.labels.astype(np.int64)) for place in world.train]
     rng = np.random.default_rng([seed, 2])
-    # All networks begin alike, and no one else's random numbers change.
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        model = GridUNet(len(images[0]))
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = torch.optim.AdamW(model.parameters(), 1e-2, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 1e-2, total_steps=size.steps)
     for step in range(size.steps):
         crops = [sampler.crop(number) for number in range(step * batch, (step + 1) * batch)]
-        cut = [
-            (
-                images[c.scene][:, c.row : c.row + CROP, c.column : c.column + CROP],
-                labels[c.scene][c.row : c.row + CROP, c.column : c.column + CROP],
-            )
-            for c in crops
-        ]
-        turned = [_turned(*pair, int(rng.integers(8))) for pair in cut]
+        turned = []
+        for crop in crops:
+            window = np.s_[..., crop.row : crop.row + CROP, crop.column : crop.column + CROP]
+            pair = images[crop.scene][window], labels[crop.scene][window]
+            turned.append(_turned(*pair, int(rng.integers(8))))
         x = torch.stack([pair[0] for pair in turned]).contiguous(memory_format=torch.channels_last)
         y = torch.stack([pair[1] for pair in turned])
         loss = functional.cross_entropy(model(x), y, weight, ignore_index=IGNORE)
@@ -419,8 +448,7 @@ def _train(
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         schedule.step()
-        if step % 4 == 3:
-            steps(f"training: {name}", 4 / 12)
+        steps("training networks", 1 / 12)
     model.eval()
 
     def predict(place: Place) -> npt.NDArray[np.float32]:

@@ -129,18 +129,26 @@ def _picture(scene: Scene, panel: npt.ArrayLike) -> Picture:
             f"a panel has shape {values.shape}; give gamma0 (2, H, W), classes (H, W) or (R, C), "
             "or a picture (H, W, 3)"
         )
-    if values.shape == scene.label_shape and values.shape != scene.shape:
-        values = on_pixels(scene, values)
-    if values.shape != scene.shape:
+    if np.issubdtype(values.dtype, np.floating):
+        raise ValueError("a panel of floats has no colours yet; give `composite` or `grey` of it")
+    classes = _pixel_classes(scene, values)
+    picture = _with_alpha(colour_map(classes))
+    picture[classes == IGNORE, 3] = 0
+    return picture
+
+
+def _pixel_classes(scene: Scene, values: Panel) -> Panel:
+    """Classes of a panel at each pixel; a map of cells says nothing where there are no data."""
+    if values.shape == scene.shape:
+        return values
+    if values.shape != scene.label_shape:
         raise ValueError(
             f"a panel has shape {values.shape}; {scene.name} has pixels {scene.shape} and label "
             f"cells {scene.label_shape}"
         )
-    if np.issubdtype(values.dtype, np.floating):
-        raise ValueError("a panel of floats has no colours yet; give `composite` or `grey` of it")
-    picture = _with_alpha(colour_map(values))
-    picture[values == IGNORE, 3] = 0
-    return picture
+    pixels = on_pixels(scene, values)
+    pixels[~np.isfinite(scene.gamma0[0] + scene.gamma0[1])] = IGNORE
+    return pixels
 
 
 def _with_alpha(picture: Picture) -> Picture:
@@ -163,8 +171,8 @@ def _classes_in(scene: Scene, panel: npt.ArrayLike, part: tuple[slice, slice]) -
     values = np.asarray(panel)
     if values.ndim != 2 or not np.issubdtype(values.dtype, np.integer):
         return set()
-    pixels = values if values.shape == scene.shape else on_pixels(scene, values)
-    return {int(value) for value in np.unique(pixels[part]) if value < COUNT}
+    found = np.unique(_pixel_classes(scene, values)[part])
+    return {int(value) for value in found if value < COUNT}
 
 
 # --- maps -----------------------------------------------------------------------------------------
@@ -360,6 +368,8 @@ def agreement_legend(figure: Figure) -> Any:
     from matplotlib.patches import Patch
 
     handles = [Patch(facecolor=colour, label=name) for name, colour in AGREEMENT]
+    # The maps keep their size.
+    figure.set_figwidth(figure.get_figwidth() + 2.1)
     return figure.legend(handles=handles, loc="outside right center", fontsize=9)
 
 
@@ -740,8 +750,15 @@ def learning_curves(runs: Mapping[str, Any]) -> Figure:
             best = int(history.get("best_step") or 0)
             if alone and best in at.tolist():
                 right.axvline(best, color=MUTED, linewidth=1, linestyle=":")
+                late = best > 0.85 * at[-1]
                 right.annotate(
-                    "kept", (best, 1), (3, -3), textcoords="offset points", va="top", fontsize=8
+                    "kept",
+                    (best, 1),
+                    (-3 if late else 3, -3),
+                    textcoords="offset points",
+                    ha="right" if late else "left",
+                    va="top",
+                    fontsize=8,
                 )
     left.set(yscale="log", xlabel="step", title="Loss")
     _plain_log(left)
