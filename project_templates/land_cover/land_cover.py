@@ -59,7 +59,7 @@ academy.connect()
 # Below are ten kilometres of rain forest: what the radar sees, what a careful label map says, and
 # the map of a model. The radar is shown in colours: red is how much comes back in the polarisation
 # VV, green in VH, blue is the one over the other. Forest is bright in both and comes out
-# yellow-green; water is smooth, sends the pulse away and is black.
+# yellow-green; calm water sends the pulse away and is black, and violet where wind roughens it.
 #
 # The model is a random forest. It has learnt from four other scenes of the same kind of land.
 
