@@ -145,10 +145,11 @@ def test_where_nothing_can_be_written_the_kernel_remembers(monkeypatch, tmp_path
 
 def test_the_journal_lists_everything_in_the_order_made():
     assert str(journal()) == "No predictions yet."
-    Exercise("one", "?").predict(1, because="<b>")
+    Exercise("one", "?", unit="%").predict(1, because="<b>")
     Exercise("two", "?").reveal(2)
     lines = str(journal()).splitlines()
     assert [line.split()[0] for line in lines] == ["exercise", "one", "two"]
+    assert "1 %" in lines[1]
     assert "&lt;b&gt;" in journal()._repr_html_()
 
 

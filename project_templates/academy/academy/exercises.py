@@ -183,7 +183,7 @@ class Exercise:
                     figures.PAST,
                 )
             return
-        entry["predicted"] = answer
+        entry |= {"predicted": answer, "unit": self.unit}
         entry["because"] = str(because)[:_LONGEST]
         entry["when"] = datetime.now(UTC).isoformat(timespec="seconds")
         if "outcome" in entry:
@@ -206,7 +206,7 @@ class Exercise:
         known = Journal.read()
         entry = known.of(self.name)
         if "predicted" not in entry:
-            entry["outcome"] = outcome
+            entry |= {"outcome": outcome, "unit": self.unit}
             known.put(self.name, entry)
             self._say(
                 f"it is {self._value(outcome)}. You made no prediction; the next one is yours.",
@@ -358,7 +358,7 @@ class Exercise:
 class Journal:
     """All predictions beside what came out; shows itself as a table.
 
-    `entries` by exercise: predicted, because, outcome, when; late if the outcome came first.
+    `entries` by exercise: predicted, because, outcome, unit, when; late if the outcome came first.
     """
 
     entries: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -402,17 +402,15 @@ class Journal:
                 _unwritten_entries[name] = entry
 
     def _rows(self) -> list[tuple[str, str, str, str]]:
-        return [
-            (
-                name,
-                _show(entry["predicted"]) + (" (late)" if entry.get("late") else "")
-                if "predicted" in entry
-                else "-",
-                _show(entry["outcome"]) if "outcome" in entry else "-",
-                str(entry.get("because") or ""),
+        rows = []
+        for name, entry in self.entries.items():
+            said, found = (
+                _show(entry[key], str(entry.get("unit") or "")) if key in entry else "-"
+                for key in ("predicted", "outcome")
             )
-            for name, entry in self.entries.items()
-        ]
+            late = " (late)" if entry.get("late") else ""
+            rows.append((name, said + late, found, str(entry.get("because") or "")))
+        return rows
 
     def __str__(self) -> str:
         rows = [("exercise", "you said", "it is", "because"), *self._rows()]

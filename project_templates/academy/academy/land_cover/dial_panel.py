@@ -268,6 +268,7 @@ class Panel:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._one_at_a_time = threading.Lock()
+        self._drawing = threading.Lock()
         self._quiet = False
 
         start = dials or POSITIONS["realistic"]
@@ -368,8 +369,15 @@ class Panel:
                 if not stop.is_set():
                     self.bar.value, self.status.value = share, what
 
+            def so_far(partly: Outcome) -> None:
+                # Not after each: a figure takes half a second.
+                if not stop.is_set() and len(partly.scores) in (4, 6):
+                    self._draw(partly, before, stop)
+
             try:
-                outcome = measure(dials, self.size, seed=self.seed, report=report, stop=stop)
+                outcome = measure(
+                    dials, self.size, seed=self.seed, report=report, stop=stop, so_far=so_far
+                )
             except Stopped:
                 self.status.value = "stopped; move a slider to go on"
             except Exception as error:
@@ -390,10 +398,19 @@ class Panel:
         self._show()
 
     def _show(self) -> None:
-        if self.outcome is None:
-            return
-        method = None if self.map_of.value == "the best" else self.map_of.value
-        self.image.value = png(draw(self.outcome, before=self._before, method=method))
+        if self.outcome is not None:
+            self._draw(self.outcome, self._before)
+
+    def _draw(
+        self, outcome: Outcome, before: Sequence[str], stop: threading.Event | None = None
+    ) -> None:
+        with self._drawing:
+            wanted = self.map_of.value
+            method = wanted if wanted in outcome.maps else None
+            page = png(draw(outcome, before=before, method=method))
+            # The sliders may have moved on meanwhile.
+            if stop is None or not stop.is_set():
+                self.image.value = page
 
     def _ipython_display_(self) -> None:
         from IPython.display import display
