@@ -34,7 +34,7 @@ from infra.cli.terminal import Refused, console, errors
     help="Also draw it as an SVG file.",
 )
 def demo(out: Path, keep: bool, picture: Path | None) -> None:
-    """A small academy, whole: deployed, learned in, scored, closed, destroyed. About a minute.
+    """A small academy, whole: deployed, learned in, scored, closed, destroyed. About two minutes.
 
     Runs on the embedded cloud: no AWS account, no Docker, no network. What happens is real: the
     unmodified CDK CLI deploys, a JupyterLab opens, a notebook runs in it, a model trains as a job,
