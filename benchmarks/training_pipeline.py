@@ -11,6 +11,9 @@ it listened to. Two shares are told, because the first alone can be had by makin
   over a few batches made beforehand. On a GPU, which works on while Python waits, this is the one
   that counts. On a CPU it includes the cores' time that cutting crops takes from the model.
 
+Beside them stands the processor's time a step, of this process and not of workers: on a machine that
+others use, too, it says more than the clock on the wall.
+
 Modes take turns within a round; each is told from the round in which its steps were quickest.
 On a GPU each is measured in float32 and in mixed precision.
 """
@@ -54,6 +57,8 @@ class Clock:
     device: torch.device
     asked: list[float] = field(default_factory=list)
     given: list[float] = field(default_factory=list)
+    #: This process's processor time when batches were asked for, all its threads together.
+    worked: list[float] = field(default_factory=list)
 
     def listen(self, made: Iterator[Any]) -> Iterator[Any]:
         while True:
@@ -62,6 +67,7 @@ class Clock:
                 # Only here: a wait at every step would make the GPU idle.
                 torch.cuda.synchronize(self.device)
             self.asked.append(time.perf_counter())
+            self.worked.append(time.process_time())
             try:
                 batch = next(made)
             except StopIteration:
@@ -75,6 +81,11 @@ class Clock:
     def step_seconds(self) -> float:
         """A step's mean, from asking to asking."""
         return (self.asked[self.steps] - self.asked[WARM_UP]) / (self.steps - WARM_UP)
+
+    @property
+    def processor_seconds(self) -> float:
+        """Of a step, the mean."""
+        return (self.worked[self.steps] - self.worked[WARM_UP]) / (self.steps - WARM_UP)
 
     @property
     def waits(self) -> float:
@@ -174,14 +185,17 @@ def main() -> None:
                 clock = measure(scenes, settings, device, free=free, thread=thread)
                 if name not in best or clock.step_seconds < best[name].step_seconds:
                     best[name] = clock
-    print(f"  {'batches':<32}{'images/s':>10}{'ms a step':>11}{'waits':>8}{'idle':>8}")
+    print(
+        f"  {'batches':<32}{'images/s':>10}{'ms a step':>11}{'processor':>11}{'waits':>8}{'idle':>8}"
+    )
     for name, clock in best.items():
         _, _, tail = name.partition(", ")
         free_clock = best["made beforehand" + (f", {tail}" if tail else "")]
         idle = 1 - free_clock.step_seconds / clock.step_seconds
         print(
             f"  {name:<32}{options.batch / clock.step_seconds:>10.0f}"
-            f"{clock.step_seconds * 1000:>11.1f}{clock.waits:>8.1%}{idle:>8.1%}"
+            f"{clock.step_seconds * 1000:>11.1f}"
+            f"{clock.processor_seconds * 1000:>11.1f}{clock.waits:>8.1%}{idle:>8.1%}"
         )
     if device.type == "cuda":
         for workers in options.workers:
