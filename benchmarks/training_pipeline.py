@@ -11,8 +11,8 @@ it listened to. Two shares are told, because the first alone can be had by makin
   over a few batches made beforehand. On a GPU, which works on while Python waits, this is the one
   that counts. On a CPU it includes the cores' time that cutting crops takes from the model.
 
-Beside them stands the processor's time a step, of this process and not of workers: on a machine that
-others use, too, it says more than the clock on the wall.
+Beside them stands the processor's time a step, of this process and not of workers: on a machine
+that others use, too, it says more than the clock on the wall.
 
 Modes take turns within a round; each is told from the round in which its steps were quickest.
 On a GPU each is measured in float32 and in mixed precision.
@@ -186,7 +186,8 @@ def main() -> None:
                 if name not in best or clock.step_seconds < best[name].step_seconds:
                     best[name] = clock
     print(
-        f"  {'batches':<32}{'images/s':>10}{'ms a step':>11}{'processor':>11}{'waits':>8}{'idle':>8}"
+        f"  {'batches':<32}{'images/s':>10}{'ms a step':>11}{'processor':>11}"
+        f"{'waits':>8}{'idle':>8}"
     )
     for name, clock in best.items():
         _, _, tail = name.partition(", ")

@@ -79,6 +79,8 @@ def publish_cohort(
         _upload(site, "data", {library.key: library.content}, only="software/")
         yield f"library: {library.name}, {size(len(library.content))}"
 
+        welcome = templates.welcome_files()
+        _upload(site, "data", welcome, only=f"templates/{templates.WELCOME}/")
         for project in site.cohort.projects:
             files = templates.files(project)
             _upload(site, "data", files, only=f"templates/{project}/")

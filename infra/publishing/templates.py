@@ -1,4 +1,4 @@
-"""Which files a learner finds in her space: a project's notebooks, script and README.
+"""Which files a learner finds in her space: a welcome, and each project's notebooks and script.
 
 Notebooks are kept as py:percent, which can be read and reviewed, and published as .ipynb; by the
 header that jupytext writes they are told from scripts.
@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import jupytext
 import nbformat
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "project_templates"
+
+#: The notebook that a learner sees first. It lies in the home itself, for whatever projects.
+WELCOME = "welcome"
 
 # The first comment of a notebook: YAML between two lines of dashes, with its format.
 _HEADER = re.compile(r"# ---\n(?:#.*\n)*?#\s+format_name: percent\n(?:#.*\n)*?# ---\n")
@@ -61,6 +65,42 @@ def files(project: str, templates: Path = TEMPLATES) -> dict[str, bytes]:
             raise TemplateError(f"{folder} has {relative.with_suffix('')} as .py and as .ipynb")
         found[key] = content
     return found
+
+
+def welcome_files(templates: Path = TEMPLATES) -> dict[str, bytes]:
+    """Object key and bytes of the notebook that learners land on.
+
+    Raises
+    ------
+    TemplateError
+        There is none.
+    """
+    file = templates / WELCOME / f"{WELCOME}.py"
+    if not file.is_file():
+        raise TemplateError(f"the welcome notebook {file} is missing")
+    content = notebook(file.read_text(encoding="utf-8"))
+    return {f"templates/{WELCOME}/{WELCOME}.ipynb": content}
+
+
+def home_files(projects: Iterable[str], templates: Path = TEMPLATES) -> dict[str, bytes]:
+    """Paths in the home and bytes of the welcome and of the `projects`' templates.
+
+    This is what an image brings; where there is none, start.sh makes the same of the objects.
+
+    Raises
+    ------
+    TemplateError
+        As `files` and `welcome_files`.
+    """
+    found = _below(f"templates/{WELCOME}/", "", welcome_files(templates))
+    for project in projects:
+        folder = f"{folder_of(project)}/"
+        found |= _below(f"templates/{project}/", folder, files(project, templates))
+    return found
+
+
+def _below(prefix: str, folder: str, objects: dict[str, bytes]) -> dict[str, bytes]:
+    return {folder + key.removeprefix(prefix): content for key, content in objects.items()}
 
 
 def is_notebook(file: Path) -> bool:

@@ -20,6 +20,9 @@ import boto3
 import pytest
 import requests
 
+from infra.cohort.model import PROJECTS
+from infra.publishing import LIBRARY, templates
+
 pytestmark = pytest.mark.end_to_end
 
 SCRIPT = Path(__file__).resolve().parents[2] / "workspace_images" / "start.sh"
@@ -66,12 +69,14 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def wheel(version: str, path: Path) -> Path:
+def wheel(version: str, path: Path, modules: tuple[str, ...] = ("home.py",)) -> Path:
     """A wheel of a package `academy` of that version, by hand: no build tools, no network."""
     name = path / f"academy-{version}-py3-none-any.whl"
     info = f"academy-{version}.dist-info"
     with zipfile.ZipFile(name, "w") as archive:
         archive.writestr("academy/__init__.py", f"__version__ = {version!r}\n")
+        for module in modules:
+            archive.write(LIBRARY / "academy" / module, f"academy/{module}")
         archive.writestr(
             f"{info}/METADATA", f"Metadata-Version: 2.1\nName: academy\nVersion: {version}\n"
         )
@@ -88,6 +93,7 @@ class Space:
     home: Path
     environment: dict[str, str]
     s3: Any
+    ssm: Any
 
     def start(self, **changes: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -102,6 +108,24 @@ class Space:
 
     def put(self, key: str, content: str) -> None:
         self.s3.put_object(Bucket=BUCKET, Key=key, Body=content.encode())
+
+    def configure(self, **changes: Any) -> None:
+        """Write the workspace config."""
+        config = {
+            "cohort": "earth",
+            "learner": "ana",
+            "team": "falcon",
+            "buckets": {"data": BUCKET},
+            "prefixes": {"software": "software/"},
+            "projects": ["climate-series"],
+            **changes,
+        }
+        self.ssm.put_parameter(
+            Name=f"/academy/workspaces/{SPACE}",
+            Type="String",
+            Value=json.dumps(config),
+            Overwrite=True,
+        )
 
     @property
     def notebook(self) -> Path:
@@ -119,20 +143,6 @@ def space(endpoint: str, image: Path, tmp_path: Path) -> Space:
     session = boto3.Session("AKIAIOSFODNN7EXAMPLE", "secret", region_name="us-east-1")
     s3 = session.client("s3", endpoint_url=endpoint)
     s3.create_bucket(Bucket=BUCKET)
-    session.client("ssm", endpoint_url=endpoint).put_parameter(
-        Name=f"/academy/workspaces/{SPACE}",
-        Type="String",
-        Value=json.dumps(
-            {
-                "cohort": "earth",
-                "learner": "ana",
-                "team": "falcon",
-                "buckets": {"data": BUCKET},
-                "prefixes": {"software": "software/"},
-                "projects": ["climate-series"],
-            }
-        ),
-    )
     built = wheel("0.1.0", tmp_path)
     s3.upload_file(str(built), BUCKET, f"software/{built.name}")
     home = tmp_path / "home"
@@ -158,7 +168,9 @@ def space(endpoint: str, image: Path, tmp_path: Path) -> Space:
             **keys,
         },
         s3,
+        session.client("ssm", endpoint_url=endpoint),
     )
+    made.configure()
     made.put(NOTEBOOK, "# first\n")
     made.put("templates/climate-series/deep/er.txt", "deep\n")
     made.put("templates/land-cover/other.txt", "not this cohort's\n")
@@ -210,19 +222,8 @@ def test_an_edited_file_is_never_overwritten(space):
     space.put(NOTEBOOK, "# second\n")
     done = space.start()
     assert space.notebook.read_text() == "# mine\n"
-    assert space.notebook.with_name("notebook.py.new").read_text() == "# second\n"
+    assert space.notebook.with_name("notebook.new.py").read_text() == "# second\n"
     assert "you edited it" in done.stdout
-
-
-def test_a_new_version_is_put_beside_an_edited_file_once(space):
-    space.start()
-    space.notebook.write_text("# mine\n")
-    space.put(NOTEBOOK, "# second\n")
-    space.start()
-    beside = space.notebook.with_name("notebook.py.new")
-    beside.unlink()
-    space.start()
-    assert not beside.exists()
 
 
 def test_a_file_that_was_not_edited_is_brought_up_to_date(space):
@@ -233,18 +234,40 @@ def test_a_file_that_was_not_edited_is_brought_up_to_date(space):
     assert "notebook.py: updated" in done.stdout
 
 
-def test_a_file_that_was_removed_comes_back(space):
-    space.start()
-    space.notebook.unlink()
-    space.start()
-    assert space.notebook.read_text() == "# first\n"
+def test_the_welcome_notebook_lies_in_the_home_and_is_what_opens_first(space):
+    space.put("templates/welcome/welcome.ipynb", "{}")
+    done = space.start()
+    assert "~/welcome.ipynb: added" in done.stdout
+    assert (space.home / "welcome.ipynb").read_text() == "{}"
+    [layout] = (space.home / ".jupyter/lab/workspaces").iterdir()
+    assert "notebook:welcome.ipynb" in layout.read_text()
 
 
-def test_a_learners_own_file_of_the_same_name_is_left(space):
-    space.notebook.parent.mkdir()
-    space.notebook.write_text("# mine, from before\n")
-    space.start()
-    assert space.notebook.read_text() == "# mine, from before\n"
+def test_a_home_is_laid_out_as_by_an_image(space):
+    for project in PROJECTS:
+        for key, content in (templates.files(project) | templates.welcome_files()).items():
+            space.s3.put_object(Bucket=BUCKET, Key=key, Body=content)
+    space.s3.delete_object(Bucket=BUCKET, Key=NOTEBOOK)
+    for name in ("climate-series/deep/er.txt", "land-cover/other.txt"):
+        space.s3.delete_object(Bucket=BUCKET, Key=f"templates/{name}")
+    space.configure(projects=list(PROJECTS))
+    assert space.start().returncode == 0
+    brought = {
+        path.relative_to(space.home).as_posix(): path.read_bytes()
+        for path in space.home.rglob("*")
+        if path.is_file() and not path.relative_to(space.home).parts[0].startswith(".")
+    }
+    assert brought == templates.home_files(PROJECTS)
+
+
+def test_in_a_space_with_an_image_of_the_academy_it_has_nothing_to_do(space, tmp_path):
+    (tmp_path / "image.json").write_text("{}")
+    done = space.start(ACADEMY_ROOT=str(tmp_path), ACADEMY_RESOURCE_METADATA="/nowhere.json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == (
+        "academy: this space runs an image of the academy, which brings everything\n"
+    )
+    assert list(space.home.iterdir()) == []
 
 
 def test_a_home_in_the_way_does_not_keep_the_space_from_starting(space):
@@ -255,9 +278,30 @@ def test_a_home_in_the_way_does_not_keep_the_space_from_starting(space):
     assert "not brought" in done.stdout
 
 
-def test_a_module_in_the_home_does_not_stand_in_for_the_clouds(space):
-    (space.home / "boto3.py").write_text("raise SystemExit('mine')")
-    assert space.start().returncode == 0
+@pytest.mark.parametrize("name", ["boto3.py", "academy.py", "json.py", "academy/home.py"])
+def test_a_module_in_the_home_does_not_stand_in_for_the_clouds_or_ours(space, name):
+    mine = space.home / name
+    mine.parent.mkdir(exist_ok=True)
+    mine.write_text("raise SystemExit('mine')")
+    done = space.start(PYTHONPATH=str(space.home))
+    assert done.returncode == 0, done.stderr
+    assert "~/climate_series/notebook.py: added" in done.stdout
+
+
+def test_with_an_older_library_the_space_starts_and_says_what_to_do(space, tmp_path):
+    space.s3.delete_object(Bucket=BUCKET, Key="software/academy-0.1.0-py3-none-any.whl")
+    older = wheel("0.0.9", tmp_path, modules=())
+    space.s3.upload_file(str(older), BUCKET, f"software/{older.name}")
+    done = space.start()
+    assert done.returncode == 0, done.stderr
+    assert "no templates were brought" in done.stdout
+    assert "cohort publish" in done.stdout
+
+
+def test_it_leaves_nothing_in_the_scratch_folder(space, tmp_path):
+    (tmp_path / "scratch").mkdir()
+    assert space.start(TMPDIR=str(tmp_path / "scratch")).returncode == 0
+    assert list((tmp_path / "scratch").iterdir()) == []
 
 
 def test_a_template_that_leaves_its_folder_is_refused(space):

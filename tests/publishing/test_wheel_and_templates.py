@@ -12,7 +12,13 @@ from pathlib import Path
 import academy
 import nbformat
 import pytest
+import yaml
+from moto import mock_aws
 
+from infra.cli.account import Site
+from infra.cli.publish import publish_cohort
+from infra.cohort.loading import load
+from infra.cohort.model import PROJECTS
 from infra.publishing import templates, wheel
 
 
@@ -24,7 +30,7 @@ def built():
 def test_the_wheel_holds_the_library_and_nothing_else(built):
     assert built.key == f"software/academy-{academy.__version__}-py3-none-any.whl"
     names = zipfile.ZipFile(io.BytesIO(built.content)).namelist()
-    assert "academy/job.py" in names
+    assert {"academy/job.py", "academy/home.py"} <= set(names)
     assert "academy/py.typed" in names
     assert {name.split("/")[0].split("-")[0] for name in names} == {"academy"}
     sources = {
@@ -176,6 +182,57 @@ def test_every_notebook_in_the_repository_is_recognised():
 def test_a_project_without_a_template_is_named(tmp_path):
     with pytest.raises(templates.TemplateError, match=r"'land-cover' has no notebook"):
         templates.files("land-cover", tmp_path)
+
+
+def test_the_welcome_is_one_notebook():
+    [(key, content)] = templates.welcome_files().items()
+    assert key == "templates/welcome/welcome.ipynb"
+    assert templates.welcome_files() == {key: content}
+    notebook = nbformat.reads(content.decode(), 4)
+    nbformat.validate(notebook)
+    assert notebook.cells[0].source.startswith("# Welcome")
+    assert not any(cell.get("outputs") for cell in notebook.cells)
+
+
+def test_a_missing_welcome_is_named(tmp_path):
+    with pytest.raises(templates.TemplateError, match=r"welcome\.py is missing"):
+        templates.welcome_files(tmp_path)
+
+
+def test_a_home_has_the_welcome_and_a_folder_for_each_project():
+    welcome = {"welcome.ipynb": templates.welcome_files()["templates/welcome/welcome.ipynb"]}
+    assert templates.home_files(()) == welcome
+    assert templates.home_files(["climate-series"]) == welcome | {
+        f"climate_series/{name}": templates.files("climate-series")[
+            f"templates/climate-series/{name}"
+        ]
+        for name in ("climate_series.ipynb", "train.py", "README.md")
+    }
+    both = templates.home_files(PROJECTS)
+    assert len(both) == 1 + sum(len(templates.files(project)) for project in PROJECTS)
+    assert "land_cover/land_cover.ipynb" in both
+
+
+def test_publishing_brings_the_welcome_to_the_bucket_and_nothing_beside_it(tmp_path, monkeypatch):
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    example = templates.TEMPLATES.parent / "cohorts" / "example.yaml"
+    document = yaml.safe_load(example.read_text()) | {"projects": ["climate-series"]}
+    (tmp_path / "cohort.yaml").write_text(yaml.safe_dump(document))
+    with mock_aws():
+        site = Site(load(tmp_path / "cohort.yaml"))
+        s3 = site.client("s3")
+        for purpose in ("data", "vault"):
+            s3.create_bucket(Bucket=site.bucket(purpose))
+        data = site.bucket("data")
+        s3.put_object(Bucket=data, Key="templates/welcome/of-before.ipynb", Body=b"{}")
+        list(publish_cohort(site))
+        found = s3.list_objects_v2(Bucket=data, Prefix="templates/")["Contents"]
+        assert {item["Key"] for item in found} == {
+            *templates.welcome_files(),
+            *templates.files("climate-series"),
+        }
 
 
 def test_the_training_script_says_what_it_takes():

@@ -1,6 +1,6 @@
 """Packs a folder with a script for a job, and unpacks archives that are not to be trusted.
 
-Standard library only: this runs in training containers before anything else.
+Standard library only, from Python 3.11.4 on: this runs in training containers before anything else.
 """
 
 from __future__ import annotations
@@ -15,6 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from academy.errors import SourceError
+
+if not hasattr(tarfile, "data_filter"):
+    # Python before 3.11.4, as Debian 12 has it, extracts without a filter (PEP 706).
+    from backports import tarfile  # type: ignore[no-redef,import-not-found,unused-ignore]
 
 #: One file above this is data or a model, not source: it stays behind.
 MAX_FILE_BYTES = 10 * 2**20
