@@ -28,8 +28,10 @@ from werkzeug.wrappers import Response
 
 from infra.offline import (
     budgets,
+    codebuild,
     control,
     dynamodb,
+    ecr,
     events,
     lambda_runtime,
     monitoring,
@@ -60,7 +62,9 @@ _POLL_SECONDS = 0.05
 #: Imported because they declare changes to moto when they are.
 EXTENSIONS = (
     budgets,
+    codebuild,
     dynamodb,
+    ecr,
     events,
     lambda_runtime,
     monitoring,
@@ -187,6 +191,7 @@ class Cloud:
         try:
             stopped.clock.stop()
             engine.forget()
+            codebuild.close()
             sagemaker.close()
             lambda_runtime.close()
             stopped.processes.stop_all()

@@ -38,6 +38,7 @@ FORMS = {
     "budgets": "json",
     "cloudformation": "query",
     "cloudtrail": "json",
+    "codebuild": "json",
     "dynamodb": "json",
     "ec2": "ec2",
     "ecr": "json",

@@ -122,6 +122,9 @@ def resource_policy(account: str, question: Question) -> tuple[iam.Policy | None
         policy_of = state.topic_policy if service == "sns" else state.queue_policy
         document = policy_of(account, question.resource)
         return (iam.Policy.parse(document, kind="resource") if document else None), False
+    if service == "ecr" and question.resource != "*":
+        document = state.repository_policy(account, question.resource)
+        return (iam.Policy.parse(document, kind="resource") if document else None), False
     if question.action in ("sts:AssumeRole", "sts:TagSession"):
         role = credentials.find_role(question.resource)
         document = None if role is None else role.assume_role_policy_document
@@ -531,7 +534,7 @@ def _answer(
     service = signature.service if signature else "s3"
     protocol = "rest-xml"
     if service in wire.SERVICES:
-        protocol = str(wire.model_of(service).metadata["protocol"])
+        protocol = wire.protocol_of(service)
     elif service != "s3":
         protocol = "json" if environ.get("HTTP_X_AMZ_TARGET") else "query"
     request_id = str(uuid.uuid4())

@@ -849,8 +849,10 @@ def _sagemaker_tags(call: Call, _account: str) -> Iterator[Question]:
 
 @maps(
     "sagemaker",
+    "ListAppImageConfigs",
     "ListApps",
     "ListDomains",
+    "ListImages",
     "ListSpaces",
     "ListStudioLifecycleConfigs",
     "ListTrainingJobs",
@@ -872,6 +874,7 @@ _APP_KEYS = _TAG_KEYS | _keys(
     "StudioLifecycleConfigArns",
 )
 _STUDIO_NAME = r"[a-zA-Z0-9](?:-*[a-zA-Z0-9]){0,62}"
+_IMAGE_NAME = r"[a-zA-Z0-9](?:[-.]?[a-zA-Z0-9]){0,62}"
 
 
 @maps("sagemaker", "CreateApp", "DescribeApp", "DeleteApp")
@@ -933,6 +936,51 @@ def _presigned_url(call: Call, account: str) -> Iterator[Question]:
     yield Question("sagemaker:CreatePresignedDomainUrl", arn)
 
 
+@maps("sagemaker", "CreateImage", "UpdateImage", "DescribeImage", "DeleteImage")
+def _image(call: Call, account: str) -> Iterator[Question]:
+    arn = _sagemaker(call, account, f"image/{_name(call, 'ImageName', _IMAGE_NAME)}")
+    tags = _tags(call.params.get("Tags"))
+    yield Question(f"sagemaker:{call.operation}", arn, tags, _TAG_KEYS)
+    yield from _tagging_on_creation(call, arn, tags)
+    if call.operation == "CreateImage":
+        _need(call, "RoleArn")
+    yield from _pass_role(call.params.get("RoleArn"), "sagemaker.amazonaws.com")
+
+
+@maps("sagemaker", "CreateImageVersion", "ListImageVersions")
+def _versions_of_image(call: Call, account: str) -> Iterator[Question]:
+    arn = _sagemaker(call, account, f"image/{_name(call, 'ImageName', _IMAGE_NAME)}")
+    yield Question(f"sagemaker:{call.operation}", arn)
+
+
+@maps("sagemaker", "DescribeImageVersion", "UpdateImageVersion", "DeleteImageVersion")
+def _image_version(call: Call, account: str) -> Iterator[Question]:
+    if "Alias" in call.params:
+        raise Unmodelled(f"{call.operation} by Alias is not modelled for roles; give Version")
+    name, number = _name(call, "ImageName", _IMAGE_NAME), call.params.get("Version")
+    if number is None:
+        number = state.latest_image_version(account, call.region, name)
+    elif isinstance(number, bool) or not isinstance(number, int) or number < 0:
+        raise WireError("ValidationException", f"Version {number!r} is no version's number")
+    arn = _sagemaker(call, account, f"image-version/{name}/{number}")
+    yield Question(f"sagemaker:{call.operation}", arn)
+
+
+@maps(
+    "sagemaker",
+    "CreateAppImageConfig",
+    "UpdateAppImageConfig",
+    "DescribeAppImageConfig",
+    "DeleteAppImageConfig",
+)
+def _app_image_config(call: Call, account: str) -> Iterator[Question]:
+    name = _name(call, "AppImageConfigName", _STUDIO_NAME)
+    arn = _sagemaker(call, account, f"app-image-config/{name}")
+    tags = _tags(call.params.get("Tags"))
+    yield Question(f"sagemaker:{call.operation}", arn, tags, _TAG_KEYS)
+    yield from _tagging_on_creation(call, arn, tags)
+
+
 _STUDIO = {
     "DescribeDomain": ("domain", ("DomainId",)),
     "DescribeUserProfile": ("user-profile", ("DomainId", "UserProfileName")),
@@ -949,6 +997,104 @@ def _studio(call: Call, account: str) -> Iterator[Question]:
     kind, members = _STUDIO[call.operation]
     names = "/".join(_name(call, member, r"[A-Za-z0-9\-]+") for member in members)
     yield Question(f"sagemaker:{call.operation}", _sagemaker(call, account, f"{kind}/{names}"))
+
+
+# --- ECR ------------------------------------------------------------------------------------------
+_REPOSITORY = r"(?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?:[._-][a-z0-9]+)*"
+
+
+def pulling(repository_arn: str) -> Iterator[Question]:
+    """What a service asks of a role before it pulls an image for it.
+
+    Source: "CreateTrainingJob API: execution role permissions", SageMaker developer guide; that
+    ecr:GetAuthorizationToken is needed besides is asked there too, of all resources.
+    """
+    yield Question("ecr:GetAuthorizationToken", "*")
+    for action in ("BatchCheckLayerAvailability", "BatchGetImage", "GetDownloadUrlForLayer"):
+        yield Question(f"ecr:{action}", repository_arn)
+
+
+@maps("ecr", "GetAuthorizationToken")
+def _registry_token(call: Call, account: str) -> Iterator[Question]:
+    if set(call.params.get("registryIds") or ()) - {account}:
+        raise Unmodelled("GetAuthorizationToken of other accounts' registries is not modelled")
+    yield Question("ecr:GetAuthorizationToken", "*")
+
+
+@maps(
+    "ecr",
+    "BatchCheckLayerAvailability",
+    "BatchDeleteImage",
+    "BatchGetImage",
+    "CompleteLayerUpload",
+    "DescribeImages",
+    "GetLifecyclePolicy",
+    "GetRepositoryPolicy",
+    "InitiateLayerUpload",
+    "ListImages",
+    "PutImage",
+    "UploadLayerPart",
+)
+def _repository(call: Call, account: str) -> Iterator[Question]:
+    name = _name(call, "repositoryName", _REPOSITORY)
+    yield Question(f"ecr:{call.operation}", _repository_arn(call, account, name))
+
+
+@maps("ecr", "DescribeRepositories")
+def _repositories(call: Call, account: str) -> Iterator[Question]:
+    # Without names it is a question about all of them.
+    for name in call.params.get("repositoryNames") or ["*"]:
+        if name != "*" and not (isinstance(name, str) and re.fullmatch(_REPOSITORY, name)):
+            raise WireError("InvalidParameterException", f"repositoryName {name!r}")
+        yield Question("ecr:DescribeRepositories", _repository_arn(call, account, name))
+
+
+def _repository_arn(call: Call, account: str, name: str) -> str:
+    if call.params.get("registryId", account) != account:
+        raise Unmodelled("registries of other accounts are not modelled")
+    return _arn(call, account, "ecr", f"repository/{name}")
+
+
+# --- CodeBuild ------------------------------------------------------------------------------------
+_PROJECT = r"[A-Za-z0-9][A-Za-z0-9_-]{1,149}"
+
+
+def _project_arn(call: Call, account: str, given: Any) -> str:
+    """The ARN of a project that is named by itself or by one of its builds ("PROJECT:ID")."""
+    name = given.split(":", 1)[0] if isinstance(given, str) else ""
+    if not re.fullmatch(_PROJECT, name):
+        raise Unmodelled(f"CodeBuild project or build {given!r}: only names are modelled, not ARNs")
+    return _arn(call, account, "codebuild", f"project/{name}")
+
+
+#: Operation -> the member that says which project it is about.
+_CODEBUILD = {
+    "BatchGetBuilds": "ids",
+    "BatchGetProjects": "names",
+    "CreateProject": "name",
+    "DeleteProject": "name",
+    "ListBuildsForProject": "projectName",
+    "StartBuild": "projectName",
+    "StopBuild": "id",
+    "UpdateProject": "name",
+}
+
+
+@maps("codebuild", *_CODEBUILD)
+def _codebuild(call: Call, account: str) -> Iterator[Question]:
+    given = call.params.get(_CODEBUILD[call.operation])
+    context = _tags(
+        [
+            {"Key": tag.get("key", ""), "Value": tag.get("value", "")}
+            for tag in call.params.get("tags") or ()
+        ]
+    )
+    for name in given if isinstance(given, list) else [given]:
+        arn = _project_arn(call, account, name)
+        yield Question(f"codebuild:{call.operation}", arn, context, _TAG_KEYS)
+    yield from _pass_role(call.params.get("serviceRole"), "codebuild.amazonaws.com")
+    if "serviceRoleOverride" in call.params:
+        raise Unmodelled("StartBuild with serviceRoleOverride is not modelled")
 
 
 # --- CloudWatch Logs ------------------------------------------------------------------------------

@@ -169,6 +169,14 @@ def queue_policy(account: str, arn: str) -> str | None:
     return None if queue is None or not queue.policy else _text(queue.policy)
 
 
+# --- ECR ------------------------------------------------------------------------------------------
+def repository_policy(account: str, arn: str) -> str | None:
+    """The policy of a repository, with the Resource that ECR's policies leave out."""
+    from infra.offline import ecr
+
+    return ecr.repository_policy(account, arn)
+
+
 # --- other services -------------------------------------------------------------------------------
 def table(account: str, region: str, name: str) -> Any | None:
     return dynamodb_backends[account][region].tables.get(name)
@@ -201,3 +209,13 @@ def space(account: str, region: str, domain: str, name: str) -> Any | None:
     state = operations.state(sagemaker_backends[account][region])
     with state.lock:
         return state.spaces.get((domain, name))
+
+
+def latest_image_version(account: str, region: str, name: str) -> int:
+    """The number of the latest version of a SageMaker image; 0 if it has none."""
+    from infra.offline.sagemaker import operations
+
+    state = operations.state(sagemaker_backends[account][region])
+    with state.lock:
+        image = state.images.get(name)
+        return max(image.versions, default=0) if image is not None else 0

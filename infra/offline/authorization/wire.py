@@ -40,7 +40,9 @@ SERVICES = {
     for name in (
         "cloudformation",
         "cloudtrail",
+        "codebuild",
         "dynamodb",
+        "ecr",
         "events",
         "iam",
         "kms",
@@ -324,6 +326,11 @@ def model_of(service: str) -> ServiceModel:
     return _session().get_service_model(service)
 
 
+def protocol_of(service: str) -> str:
+    """The protocol that botocore speaks with `service`, of those that the service has."""
+    return str(model_of(service).resolved_protocol)
+
+
 @dataclass(frozen=True)
 class _Route:
     """How an operation is told from others. `query`: what must be there; "" means any value."""
@@ -402,7 +409,7 @@ def parse(environ: Environ, signature: Signature) -> Call:
     base = Call(
         service=service,
         operation="",
-        protocol=str(model.metadata["protocol"]),
+        protocol=protocol_of(service),
         signature=signature,
         params={},
         headers=headers_of(environ),

@@ -4,6 +4,10 @@ CreateApp builds the app's environment, runs the lifecycle scripts in it and sta
 free loopback port, with the base URL that Studio uses. The space's home is its home; it stays when
 the app ends. Where Studio's proxy would check who is asking, a random token does.
 
+An app of the account's own image finds what the image brings: its layer is unpacked and its library
+installed, the lifecycle scripts run, then what the image's entrypoint does before JupyterLab (the
+templates' sync). The entrypoint itself, and the image's operating system, are stood for.
+
 What AWS does with an app that ended is known from its error messages, as other clients quote them:
 a deleted app stays listed for a day, a failed one counts as deleted.
 """
@@ -33,7 +37,8 @@ from moto.sagemaker.models import sagemaker_backends
 from infra.offline import runtime
 from infra.offline.processes import Process
 from infra.offline.runtime import Runtime
-from infra.offline.sagemaker import environments
+from infra.offline.sagemaker import containers, environments, images
+from infra.offline.sagemaker.images import Choice, Version
 from infra.offline.sagemaker.logs import Shipper
 from infra.offline.sagemaker.operations import (
     Request,
@@ -71,6 +76,8 @@ LOG_GROUP = "/aws/sagemaker/studio"
 #: Real seconds. Studio gives a lifecycle script five minutes.
 SCRIPT_SECONDS = 300
 START_SECONDS = 90
+INSTALL_SECONDS = 120
+SYNC_SECONDS = 120
 STOP_SECONDS = 10
 POLL_SECONDS = 0.05
 
@@ -128,6 +135,8 @@ class App:
     created: datetime
     folder: Path
     runtime: Runtime
+    #: The account's own image that it runs; None: SageMaker Distribution.
+    choice: Choice | None = None
     status: str = "Pending"
     failure: str = ""
     ended: datetime | None = None
@@ -146,6 +155,11 @@ class App:
     def active(self) -> bool:
         """Whether it stands in the way of another app, or of its space's end."""
         return self.status in _ACTIVE
+
+    @property
+    def version(self) -> Version | None:
+        """The image version that it runs."""
+        return None if self.choice is None else self.choice.version
 
     def summary(self) -> Response:
         return {
@@ -218,8 +232,12 @@ class App:
         environment = self.folder / "environment"
         python = environments.build(environment)
         variables = self._variables(environment)
+        if self.choice is not None:
+            variables = self._prepare_image(self.choice, python, variables)
         for script in self.scripts:
             self._run_script(script, variables)
+        if self.choice is not None:
+            self._bring_templates(python, variables)
         self._start_jupyter(python, variables)
         with self.lock:
             self._require_wanted()
@@ -237,7 +255,7 @@ class App:
                     "ExecutionRoleArn": self.role_arn,
                     "ResourceArn": self.arn,
                     "ResourceName": "default",
-                    "AppImageVersion": "",
+                    "AppImageVersion": "" if self.version is None else str(self.version.number),
                 }
             )
         )
@@ -254,6 +272,60 @@ class App:
             "IPYTHONDIR": str(home / ".ipython"),
             "MPLCONFIGDIR": str(home / ".config" / "matplotlib"),
         }
+
+    def _prepare_image(
+        self, choice: Choice, python: Path, variables: dict[str, str]
+    ) -> dict[str, str]:
+        """Unpack the image and install its library; returns the environment with the image's."""
+        try:
+            root = containers.unpack(choice.stored, self.folder / "image")
+        except containers.NotOfTheAcademy as error:
+            raise StartFailed(str(error)) from error
+        given = choice.config.container().get("ContainerEnvironmentVariables", {})
+        # The configuration's variables first: they must not redirect PATH, home or credentials.
+        variables = {**given, **variables, "ACADEMY_ROOT": str(root)}
+        if (root / "jupyter").is_dir():
+            # As the image's ENV has it: culling of idle kernels, the page to begin with.
+            variables["JUPYTER_CONFIG_PATH"] = str(root / "jupyter")
+
+        def run(arguments: list[str]) -> tuple[int, str]:
+            return self._run(arguments, variables, self.folder / "image.log", INSTALL_SECONDS)
+
+        try:
+            containers.install(root, python, run)
+        except containers.NotOfTheAcademy as error:
+            raise StartFailed(str(error)) from error
+        return variables
+
+    def _bring_templates(self, python: Path, variables: dict[str, str]) -> None:
+        """What the entrypoint does before JupyterLab; it starts whatever comes of this, too.
+
+        Isolated (-I): a folder of the learner's is never taken for the library.
+        """
+        output = self.folder / "templates.log"
+        known = "import importlib.util as u, sys; sys.exit(u.find_spec('academy.home') is None)"
+        if self._run([str(python), "-I", "-c", known], variables, output, SYNC_SECONDS)[0] != 0:
+            log.info("the image of space %s has no academy.home", self.space.name)
+            return
+        shipper = self._shipper(output, "")
+        templates = str(Path(variables["ACADEMY_ROOT"], "templates"))
+        arguments = [str(python), "-I", "-m", "academy.home", templates]
+        status, ending = self._run(arguments, variables, output, SYNC_SECONDS)
+        shipper.pump(final=True)
+        if status != 0:
+            log.warning("templates of space %s (exit %s): %s", self.space.name, status, ending)
+
+    def _run(
+        self, arguments: list[str], variables: dict[str, str], output: Path, seconds: float
+    ) -> tuple[int, str]:
+        """Run a program in the space to its end; returns exit status and end of its log."""
+        process = self._launch(arguments, variables, output)
+        status = process.wait(seconds)
+        if status is None:
+            status = process.kill()
+        with self.lock:
+            self._require_wanted()
+        return status, environments.tail(output)
 
     def _run_script(self, config: LifecycleConfig, variables: dict[str, str]) -> None:
         script = self.folder / f"{config.name}.sh"
@@ -413,6 +485,7 @@ def _shown_name(key: tuple[str, str]) -> str:
             "LifecycleConfigArn": None,
             "SageMakerImageArn": None,
             "SageMakerImageVersionAlias": None,
+            "SageMakerImageVersionArn": None,
         },
         "RecoveryMode": Only((False,), "it would skip the lifecycle script"),
     },
@@ -430,6 +503,7 @@ def create_app(backend: Any, request: Request) -> Response:
         app_arn = arn(backend, "app", *key, APP_TYPE, "default")
         require_assumable(role_arn, source_arn=app_arn)
         spec = _resource_spec(kept, space, request.get("ResourceSpec", {}))
+        choice = _choice(kept, space, app_arn, spec)
         built_in, chosen = _scripts(kept, space, spec)
         app = App(
             arn=app_arn,
@@ -443,6 +517,7 @@ def create_app(backend: Any, request: Request) -> Response:
             created=current.clock.now(),
             folder=space.folder / f"app-{len(apps) + 1}",
             runtime=current,
+            choice=choice,
         )
         apps.append(app)
         if not kept.waits_for_apps:
@@ -479,13 +554,27 @@ def _resource_spec(kept: State, space: Space, wanted: dict[str, Any]) -> dict[st
         raise invalid("ResourceSpec.InstanceType is required: neither space nor domain has one.")
     if instance == "system":
         raise invalid("ResourceSpec.InstanceType system is not for JupyterLab apps.")
-    image = spec.get("SageMakerImageArn", "image/sagemaker-distribution-")
-    if "image/sagemaker-distribution-" not in image:
-        raise invalid(
-            f"The embedded cloud does not run the image {image}: what is installed with it stands "
-            "for SageMaker Distribution, and for no other image."
-        )
     return spec
+
+
+def _choice(kept: State, space: Space, app_arn: str, spec: dict[str, Any]) -> Choice | None:
+    """The account's own image that the app runs; None for SageMaker Distribution.
+
+    Raises AWS's errors where it would refuse the image, and ours where nothing here stands for it.
+    """
+    image, version = spec.get("SageMakerImageArn"), spec.get("SageMakerImageVersionArn")
+    if version in (None, "None") and (image is None or "image/sagemaker-distribution-" in image):
+        return None
+    named = str(image if version in (None, "None") else version)
+    if named.split(":")[4] != runtime.current().account:
+        raise invalid(
+            f"The embedded cloud does not run {named}: what is installed with it stands "
+            "for SageMaker Distribution, and it has this account's own images."
+        )
+    attached = user_settings(
+        kept, space.domain_id, space.owner, "JupyterLabAppSettings", "CustomImages"
+    )
+    return images.choose(kept, app_arn, spec, attached or [])
 
 
 def _scripts(

@@ -28,7 +28,7 @@ _JUPYTER_SHARE = ("lab", "labextensions", "nbconvert")
 _COMMANDS = {"pip": "pip", "pip3": "pip", "jupyter": "jupyter"}
 
 #: Of the clients' environment, what a process may know; the administrator's keys are not here.
-_CLIENT = (
+CLIENT = (
     "AWS_ENDPOINT_URL",
     "AWS_REGION",
     "AWS_DEFAULT_REGION",
@@ -74,7 +74,7 @@ def variables(home: Path, environment: Path, *, role_arn: str, session: str) -> 
     path = [entry for entry in base["PATH"].split(os.pathsep) if entry not in own_tools]
     return {
         **base,
-        **{name: client[name] for name in _CLIENT if name in client},
+        **{name: client[name] for name in CLIENT if name in client},
         **credentials.for_role(role_arn, session_name=session),
         "PATH": os.pathsep.join([str(environment / "bin"), *path]),
         "SHELL": shutil.which("bash") or "/bin/sh",

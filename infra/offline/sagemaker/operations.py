@@ -32,6 +32,7 @@ from infra.offline.sagemaker import validation
 
 if TYPE_CHECKING:
     from infra.offline.sagemaker.apps import App, Presigned
+    from infra.offline.sagemaker.images import AppImageConfig, Image
     from infra.offline.sagemaker.studio import Domain, LifecycleConfig, Space, UserProfile
     from infra.offline.sagemaker.training import TrainingJob
 
@@ -58,6 +59,20 @@ _IN_MOTO = frozenset(
     }
 )
 
+#: Kinds of resources that moto knows nothing of, as their ARNs name them.
+_OURS = frozenset(
+    {
+        "app",
+        "app-image-config",
+        "domain",
+        "image",
+        "image-version",
+        "space",
+        "studio-lifecycle-config",
+        "user-profile",
+    }
+)
+
 #: How long closing waits for one app or job, in real seconds.
 CLOSE_SECONDS = 10
 
@@ -78,6 +93,10 @@ class State:
     apps: dict[tuple[str, str], list[App]] = field(default_factory=dict)
     presigned: dict[str, Presigned] = field(default_factory=dict)
     jobs: dict[str, TrainingJob] = field(default_factory=dict)
+    images: dict[str, Image] = field(default_factory=dict)
+    #: The version that a CreateImageVersion made, by image and ClientToken.
+    version_tokens: dict[tuple[str, str], str] = field(default_factory=dict)
+    image_configs: dict[str, AppImageConfig] = field(default_factory=dict)
     #: Whether the clock's moves wait for apps that are being deleted.
     waits_for_apps: bool = False
 
@@ -92,6 +111,8 @@ class State:
                 *self.configs.values(),
                 *apps,
                 *self.jobs.values(),
+                *self.images.values(),
+                *self.image_configs.values(),
             ]
 
 
@@ -214,7 +235,7 @@ def _resource_of(original: Any, backend: Any, resource_arn: str) -> Any:
         if resource.arn == resource_arn:
             return resource
     kind = resource_arn.split(":")[-1].split("/")[0]
-    if kind in ("domain", "user-profile", "space", "studio-lifecycle-config", "app"):
+    if kind in _OURS:
         raise not_found(kind, resource_arn)
     found = original(backend, resource_arn)
     if found is None:

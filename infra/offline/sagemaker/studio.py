@@ -43,11 +43,13 @@ _RESOURCE_SPEC: Support = {
     "LifecycleConfigArn": None,
     "SageMakerImageArn": None,
     "SageMakerImageVersionAlias": None,
+    "SageMakerImageVersionArn": None,
 }
 _JUPYTER_LAB: Support = {
     "DefaultResourceSpec": _RESOURCE_SPEC,
     "LifecycleConfigArns": None,
     "BuiltInLifecycleConfigArn": None,
+    "CustomImages": {"ImageName": None, "ImageVersionNumber": None, "AppImageConfigName": None},
     # Recorded: the embedded cloud never finds a space idle.
     "AppLifecycleManagement": None,
 }
@@ -286,6 +288,19 @@ def _check_settings(kept: State, settings: Mapping[str, Any] | None, *, source_a
     for config_arn in [*attached, lab.get("BuiltInLifecycleConfigArn", "None")]:
         if config_arn != "None":
             config_of_arn(kept, config_arn)
+    for custom in lab.get("CustomImages", ()):
+        _check_custom_image(kept, custom)
+
+
+def _check_custom_image(kept: State, custom: Mapping[str, Any]) -> None:
+    """What is attached must exist."""
+    name, number = custom["ImageName"], custom.get("ImageVersionNumber")
+    if name not in kept.images:
+        raise not_found("Image", name)
+    if number is not None and number not in kept.images[name].versions:
+        raise not_found("ImageVersion", f"{name}/{number}")
+    if custom["AppImageConfigName"] not in kept.image_configs:
+        raise not_found("AppImageConfig", custom["AppImageConfigName"])
 
 
 def config_of_arn(kept: State, config_arn: str) -> LifecycleConfig:
@@ -312,11 +327,11 @@ def _check_network(backend: Any, request: Request) -> None:
             raise invalid(f"Subnet {subnet} does not exist in VPC {request['VpcId']}.")
 
 
-def _settings(request: Request, *, without: tuple[str, ...]) -> dict[str, Any]:
+def settings_of(request: Request, *, without: tuple[str, ...]) -> dict[str, Any]:
     return {name: value for name, value in request.items() if name not in (*without, "Tags")}
 
 
-def _update(resource: Resource, request: Request, *, keys: tuple[str, ...]) -> None:
+def update(resource: Resource, request: Request, *, keys: tuple[str, ...]) -> None:
     """Overwrite what the request names; within a structure, the members that it names."""
     for name, value in request.items():
         if name in keys:
@@ -369,7 +384,7 @@ def create_domain(backend: Any, request: Request) -> Response:
             settings={
                 "AppNetworkAccessType": "PublicInternetOnly",
                 "TagPropagation": "DISABLED",
-                **_settings(request, without=("DomainName",)),
+                **settings_of(request, without=("DomainName",)),
             },
             tags=request.get("Tags", []),
             created=moment,
@@ -425,7 +440,7 @@ def update_domain(backend: Any, request: Request) -> Response:
             _check_settings(kept, request.get(settings), source_arn=domain.arn)
         if "DomainSettingsForUpdate" in request:
             request["DomainSettings"] = request.pop("DomainSettingsForUpdate")
-        _update(domain, request, keys=("DomainId",))
+        update(domain, request, keys=("DomainId",))
         return {"DomainArn": domain.arn}
 
 
@@ -465,7 +480,7 @@ def create_user_profile(backend: Any, request: Request) -> Response:
         moment = now()
         profile = UserProfile(
             arn=profile_arn,
-            settings=_settings(request, without=("DomainId", "UserProfileName")),
+            settings=settings_of(request, without=("DomainId", "UserProfileName")),
             tags=request.get("Tags", []),
             created=moment,
             modified=moment,
@@ -514,7 +529,7 @@ def update_user_profile(backend: Any, request: Request) -> Response:
     with kept.lock:
         profile = profile_of(kept, request["DomainId"], request["UserProfileName"])
         _check_settings(kept, request.get("UserSettings"), source_arn=profile.arn)
-        _update(profile, request, keys=("DomainId", "UserProfileName"))
+        update(profile, request, keys=("DomainId", "UserProfileName"))
         return {"UserProfileArn": profile.arn}
 
 
@@ -573,7 +588,7 @@ def create_space(backend: Any, request: Request) -> Response:
         moment = now()
         space = Space(
             arn=arn(backend, "space", domain_id, name),
-            settings=_settings(request, without=("DomainId", "SpaceName")),
+            settings=settings_of(request, without=("DomainId", "SpaceName")),
             tags=request.get("Tags", []),
             created=moment,
             modified=moment,
@@ -639,7 +654,7 @@ def update_space(backend: Any, request: Request) -> Response:
     with kept.lock:
         space = space_of(kept, request["DomainId"], request["SpaceName"])
         _check_storage(kept, space.domain_id, space.owner, request.get("SpaceSettings", {}))
-        _update(space, request, keys=("DomainId", "SpaceName"))
+        update(space, request, keys=("DomainId", "SpaceName"))
         return {"SpaceArn": space.arn}
 
 
@@ -684,7 +699,7 @@ def create_studio_lifecycle_config(backend: Any, request: Request) -> Response:
         moment = now()
         config = LifecycleConfig(
             arn=arn(backend, "studio-lifecycle-config", name),
-            settings=_settings(request, without=()),
+            settings=settings_of(request, without=()),
             tags=request.get("Tags", []),
             created=moment,
             modified=moment,

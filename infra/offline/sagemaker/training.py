@@ -4,6 +4,10 @@ A job's thread prepares the folder (configuration, input channels), runs entrypo
 and carries results back to S3, everything with the training role's credentials. Its limits hang on
 the cloud's clock; what it does takes real time.
 
+A job whose TrainingImage is of this account's ECR finds what that image brings: its library and its
+folder (ACADEMY_ROOT). Any other image is taken for one of AWS's deep-learning containers, for which
+the packages of the machine stand.
+
 Contract: AWS, "How Amazon SageMaker AI Runs Your Training Image", as read for botocore's version of
 the API.
 """
@@ -32,12 +36,13 @@ import boto3
 import botocore.exceptions
 from botocore.config import Config
 
-from infra.offline import events, runtime
+from infra.offline import ecr, events, runtime
 from infra.offline.authorization import credentials
 from infra.offline.clock import Alarm
+from infra.offline.ecr import Stored
 from infra.offline.processes import Process
 from infra.offline.runtime import Runtime
-from infra.offline.sagemaker import environments
+from infra.offline.sagemaker import containers, environments
 from infra.offline.sagemaker.logs import Shipper
 from infra.offline.sagemaker.operations import (
     Request,
@@ -67,6 +72,7 @@ GRACE_AFTER_MOVE_SECONDS = 10
 MOVE_WAITS_SECONDS = 15
 PUMP_SECONDS = 0.2
 CHECKPOINT_SECONDS = 5
+INSTALL_SECONDS = 120
 LONGEST_RUN_SECONDS = 28 * 24 * 3600
 
 _TERMINAL = ("Completed", "Failed", "Stopped")
@@ -105,6 +111,8 @@ class TrainingJob:
     tags: list[dict[str, str]]
     created: datetime
     runtime: Runtime
+    #: Its image, if that is one of this account's ECR.
+    stored: Stored | None = None
     status: str = "InProgress"
     secondary: str = "Starting"
     transitions: list[Response] = field(default_factory=list)
@@ -301,6 +309,7 @@ class Work:
         self._job = job
         self._folder = folder
         self._short: Path | None = None
+        self._root: Path | None = None
         self._output = folder / "algo-1.log"
         self._environment = folder / "environment"
         self._ml = folder / "ml"
@@ -353,7 +362,48 @@ class Work:
                 "network_interface_name": "lo",
             },
         )
-        environments.build(self._environment)
+        self._prepare_image(environments.build(self._environment))
+
+    def _prepare_image(self, python: Path) -> None:
+        """Unpack the account's own image and install its library."""
+        stored = self._job.stored
+        if stored is None:
+            return
+
+        def run(arguments: list[str]) -> tuple[int, str]:
+            output = self._folder / "image.log"
+            variables = self._base()
+            with self._job.lock:
+                if self._job.abandoned:
+                    raise Abandoned
+                process = self._job.process = self._job.runtime.processes.start(
+                    f"job {self._job.name}",
+                    arguments,
+                    env=variables,
+                    cwd=self._folder / "work",
+                    log=output,
+                )
+            status = process.wait(INSTALL_SECONDS)
+            return process.kill() if status is None else status, environments.tail(output)
+
+        try:
+            self._root = containers.unpack(stored, self._folder / "image")
+            containers.install(self._root, python, run)
+        except containers.NotOfTheAcademy as error:
+            if not self._job.stop:
+                raise JobFailed(f"ClientError: Cannot pull algorithm container. {error}") from error
+
+    def _base(self) -> dict[str, str]:
+        """The environment of the job's processes, but for what the request and SageMaker add."""
+        return {
+            **environments.variables(
+                self._folder / "home",
+                self._environment,
+                role_arn=self._job.request["RoleArn"],
+                session="SageMaker",
+            ),
+            **({"ACADEMY_ROOT": str(self._root)} if self._root is not None else {}),
+        }
 
     def download(self) -> None:
         """Bring every channel, and earlier checkpoints, from S3."""
@@ -416,12 +466,7 @@ class Work:
                 *algorithm.get("ContainerArguments", ()),
             )
         ]
-        base = environments.variables(
-            self._folder / "home",
-            self._environment,
-            role_arn=request["RoleArn"],
-            session="SageMaker",
-        )
+        base = self._base()
         # The request's variables first: they must not redirect PATH, home or credentials.
         variables = {
             **{name: self._placed(text) for name, text in request.get("Environment", {}).items()},
@@ -713,6 +758,7 @@ def create_training_job(backend: Any, request: Request) -> Response:
     name = request["TrainingJobName"]
     job_arn = arn(backend, "training-job", name)
     require_assumable(request["RoleArn"], source_arn=job_arn)
+    stored = _own_image(request)
     request["StoppingCondition"].setdefault("MaxRuntimeInSeconds", 24 * 3600)
     with kept.lock:
         if name in kept.jobs:
@@ -726,10 +772,41 @@ def create_training_job(backend: Any, request: Request) -> Response:
             tags=request.get("Tags", []),
             created=current.clock.now(),
             runtime=current,
+            stored=stored,
         )
         kept.jobs[name] = job
     threading.Thread(target=job.run, name=f"job-{name}", daemon=True).start()
     return {"TrainingJobArn": job_arn}
+
+
+def _own_image(request: Request) -> Stored | None:
+    """The job's image if it is one of this account's ECR; it must be there and the role may pull.
+
+    AWS refuses the call for both, in these words: aws/amazon-sagemaker-examples, issue 1476, and
+    aws/sagemaker-spark, issue 158.
+    """
+    uri = request["AlgorithmSpecification"]["TrainingImage"]
+    reference = containers.own(uri)
+    if reference is None:
+        if uri.startswith(f"{runtime.current().account}.dkr.ecr."):
+            raise invalid(
+                f"Cannot find the requested image: {uri}. It is not of this region's ECR."
+            )
+        return None
+    stored = ecr.find(reference)
+    if stored is None:
+        raise invalid(f"Cannot find the requested image: {uri}.")
+    denied = containers.refusal(request["RoleArn"], reference)
+    if denied is not None:
+        raise invalid(
+            f"Access denied for repository: {reference.repository} in registry ID: "
+            f"{reference.account}. {denied}"
+        )
+    try:
+        containers.check(stored)
+    except containers.NotOfTheAcademy as error:
+        raise invalid(f"Image {uri}: {error}") from error
+    return stored
 
 
 def _check(request: Request) -> None:

@@ -56,16 +56,26 @@ def service_model() -> ServiceModel:
 
 def check(operation: str, request: Mapping[str, Any], support: Support) -> None:
     """Raise a ValidationException if AWS would, or if the request goes beyond `support`."""
-    shape = service_model().operation_model(operation).input_shape
+    wrong = problem(service_model(), operation, request, support)
+    if wrong is not None:
+        raise AWSValidationException(wrong)
+
+
+def problem(
+    model: ServiceModel, operation: str, request: Mapping[str, Any], support: Support
+) -> str | None:
+    """What is wrong with a request to any service, in AWS's words or in ours; None if nothing."""
+    shape = model.operation_model(operation).input_shape
     found = list(_violations(shape, request, ""))
     if found:
         count = f"{len(found)} validation error{'s' if len(found) > 1 else ''} detected"
-        raise AWSValidationException(f"{count}: {'; '.join(found)}")
+        return f"{count}: {'; '.join(found)}"
     for path, detail in _beyond(request, support, ""):
-        raise AWSValidationException(
+        return (
             f"The embedded cloud does not emulate {path} of {operation}{detail}. "
             "Leave it out, or try it on AWS."
         )
+    return None
 
 
 def moment(value: datetime | str | float) -> datetime:

@@ -65,6 +65,19 @@ PASS_TRAINING = ("iam:PassRole", ROLE)
 PASS_STOPPER = ("iam:PassRole", STOPPER)
 LOGS = {"logGroupName": "/aws/sagemaker/TrainingJobs"}
 STREAM = {**LOGS, "logStreamName": "earth--falcon--ana--0a1b2c3d/algo-1-1"}
+IMAGE = arn("sagemaker", "image/academy-x")
+IMAGE_VERSION = arn("sagemaker", "image-version/academy-x/3")
+IMAGE_CONFIG = arn("sagemaker", "app-image-config/academy-x")
+REPOSITORY = arn("ecr", "repository/academy/x")
+IN_REPOSITORY = {"repositoryName": "academy/x"}
+BUILDS = arn("codebuild", "project/academy-images")
+CODEBUILD_PROJECT: dict[str, Any] = {
+    "name": "academy-images",
+    "source": {"type": "S3", "location": "b/k.zip"},
+    "artifacts": {"type": "NO_ARTIFACTS"},
+    "environment": {"type": "LINUX_CONTAINER", "image": "i", "computeType": "BUILD_GENERAL1_SMALL"},
+    "serviceRole": ROLE,
+}
 EVENTS = [{"timestamp": 1, "message": "x"}]
 TAGS = [{"Key": "academy:team", "Value": "falcon"}]
 
@@ -201,14 +214,78 @@ OPERATIONS = [
     op("sagemaker", "describe_studio_lifecycle_config",
        ("sagemaker:DescribeStudioLifecycleConfig", arn("sagemaker", "studio-lifecycle-config/s-1")),
        StudioLifecycleConfigName="s-1"),
+    op("sagemaker", "create_image", ("sagemaker:CreateImage", IMAGE), PASS_TRAINING,
+       ImageName="academy-x", RoleArn=ROLE),
+    op("sagemaker", "create_image", ("sagemaker:CreateImage", IMAGE), PASS_TRAINING,
+       ("sagemaker:AddTags", IMAGE), ImageName="academy-x", RoleArn=ROLE, Tags=TAGS),
+    op("sagemaker", "update_image", ("sagemaker:UpdateImage", IMAGE), ImageName="academy-x"),
+    op("sagemaker", "update_image", ("sagemaker:UpdateImage", IMAGE), PASS_TRAINING,
+       ImageName="academy-x", RoleArn=ROLE),
+    op("sagemaker", "describe_image", ("sagemaker:DescribeImage", IMAGE), ImageName="academy-x"),
+    op("sagemaker", "delete_image", ("sagemaker:DeleteImage", IMAGE), ImageName="academy-x"),
+    op("sagemaker", "create_image_version", ("sagemaker:CreateImageVersion", IMAGE),
+       ImageName="academy-x", BaseImage="i", ClientToken="t"),
+    op("sagemaker", "list_image_versions", ("sagemaker:ListImageVersions", IMAGE),
+       ImageName="academy-x"),
+    *(
+        op("sagemaker", f"{verb}_image_version",
+           (f"sagemaker:{verb.title()}ImageVersion", IMAGE_VERSION),
+           ImageName="academy-x", Version=3)
+        for verb in ("describe", "update", "delete")
+    ),
+    *(
+        op("sagemaker", f"{verb}_app_image_config",
+           (f"sagemaker:{verb.title()}AppImageConfig", IMAGE_CONFIG),
+           AppImageConfigName="academy-x")
+        for verb in ("create", "update", "describe", "delete")
+    ),
+    *(
+        op("ecr", method, (f"ecr:{action}", REPOSITORY), **IN_REPOSITORY, **params)
+        for method, action, params in (
+            ("batch_check_layer_availability", "BatchCheckLayerAvailability",
+             {"layerDigests": ["sha256:0"]}),
+            ("batch_delete_image", "BatchDeleteImage", {"imageIds": [{"imageTag": "x"}]}),
+            ("batch_get_image", "BatchGetImage", {"imageIds": [{"imageTag": "x"}]}),
+            ("complete_layer_upload", "CompleteLayerUpload",
+             {"uploadId": "u", "layerDigests": ["sha256:0"]}),
+            ("describe_images", "DescribeImages", {}),
+            ("get_lifecycle_policy", "GetLifecyclePolicy", {}),
+            ("get_repository_policy", "GetRepositoryPolicy", {}),
+            ("initiate_layer_upload", "InitiateLayerUpload", {}),
+            ("list_images", "ListImages", {}),
+            ("put_image", "PutImage", {"imageManifest": "{}"}),
+            ("upload_layer_part", "UploadLayerPart",
+             {"uploadId": "u", "partFirstByte": 0, "partLastByte": 0, "layerPartBlob": b"x"}),
+        )
+    ),
+    op("ecr", "get_authorization_token", ("ecr:GetAuthorizationToken", "*")),
+    op("ecr", "describe_repositories", ("ecr:DescribeRepositories", arn("ecr", "repository/*"))),
+    op("ecr", "describe_repositories", ("ecr:DescribeRepositories", REPOSITORY),
+       ("ecr:DescribeRepositories", arn("ecr", "repository/other")),
+       repositoryNames=["academy/x", "other"]),
+    op("codebuild", "create_project", ("codebuild:CreateProject", BUILDS),
+       ("iam:PassRole", ROLE), **CODEBUILD_PROJECT),
+    op("codebuild", "update_project", ("codebuild:UpdateProject", BUILDS), name="academy-images"),
+    op("codebuild", "delete_project", ("codebuild:DeleteProject", BUILDS), name="academy-images"),
+    op("codebuild", "batch_get_projects", ("codebuild:BatchGetProjects", BUILDS),
+       names=["academy-images"]),
+    op("codebuild", "start_build", ("codebuild:StartBuild", BUILDS), projectName="academy-images"),
+    op("codebuild", "stop_build", ("codebuild:StopBuild", BUILDS), id="academy-images:0a1b"),
+    op("codebuild", "batch_get_builds", ("codebuild:BatchGetBuilds", BUILDS),
+       ("codebuild:BatchGetBuilds", arn("codebuild", "project/other")),
+       ids=["academy-images:0a1b", "other:0a1b"]),
+    op("codebuild", "list_builds_for_project", ("codebuild:ListBuildsForProject", BUILDS),
+       projectName="academy-images"),
     op("sagemaker", "add_tags", ("sagemaker:AddTags", JOB), ResourceArn=JOB, Tags=TAGS),
     op("sagemaker", "delete_tags", ("sagemaker:DeleteTags", JOB), ResourceArn=JOB, TagKeys=["a"]),
     op("sagemaker", "list_tags", ("sagemaker:ListTags", JOB), ResourceArn=JOB),
     *(
         op("sagemaker", f"list_{what}", (f"sagemaker:{action}", "*"))
         for what, action in (
+            ("app_image_configs", "ListAppImageConfigs"),
             ("apps", "ListApps"),
             ("domains", "ListDomains"),
+            ("images", "ListImages"),
             ("spaces", "ListSpaces"),
             ("studio_lifecycle_configs", "ListStudioLifecycleConfigs"),
             ("training_jobs", "ListTrainingJobs"),
@@ -481,6 +558,71 @@ def test_tags_come_with_the_creation_alone(cloud: Any, refused: Any) -> None:
         "AccessDeniedException",
     )
     refused(lambda: client.add_tags(ResourceArn=JOB, Tags=TAGS), "AccessDeniedException")
+
+
+def test_an_image_of_sagemaker_takes_roles_for_sagemaker_alone(cloud: Any, refused: Any) -> None:
+    keys = keys_of(
+        cloud,
+        allow(["sagemaker:*", "codebuild:*"]),
+        allow(
+            "iam:PassRole", ROLE, StringEquals={"iam:PassedToService": "codebuild.amazonaws.com"}
+        ),
+    )
+    cloud.client("codebuild", keys).create_project(**CODEBUILD_PROJECT)
+    sagemaker = cloud.client("sagemaker", keys)
+    message = refused(
+        lambda: sagemaker.create_image(ImageName="academy-x", RoleArn=ROLE),
+        "AccessDeniedException",
+    )
+    assert "iam:PassRole" in message
+
+
+def test_an_app_is_held_to_its_images(cloud: Any, refused: Any) -> None:
+    keys = keys_of(
+        cloud,
+        allow(
+            "sagemaker:CreateApp",
+            APP,
+            **{
+                "ForAllValues:ArnLike": {
+                    "sagemaker:ImageArns": IMAGE,
+                    "sagemaker:ImageVersionArns": arn("sagemaker", "image-version/academy-x/*"),
+                },
+                "Null": {"sagemaker:ImageVersionArns": "false"},
+            },
+        ),
+    )
+    client = cloud.client("sagemaker", keys)
+    spec = {"SageMakerImageArn": IMAGE, "SageMakerImageVersionArn": IMAGE_VERSION}
+    client.create_app(**THE_APP, ResourceSpec=spec)
+    for other in (
+        {"SageMakerImageArn": IMAGE},
+        {**spec, "SageMakerImageVersionArn": arn("sagemaker", "image-version/other/3")},
+        {**spec, "SageMakerImageArn": arn("sagemaker", "image/other")},
+    ):
+        refused(
+            lambda other=other: client.create_app(**THE_APP, ResourceSpec=other),
+            "AccessDeniedException",
+        )
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda c: c.batch_get_image(
+            **IN_REPOSITORY, imageIds=[{"imageTag": "x"}], registryId="111122223333"
+        ),
+        lambda c: c.get_authorization_token(registryIds=["111122223333"]),
+        lambda c: c.delete_repository(**IN_REPOSITORY),
+        lambda c: c.get_download_url_for_layer(**IN_REPOSITORY, layerDigest="sha256:0"),
+    ],
+)
+def test_other_registries_and_operations_are_refused(
+    cloud: Any, refused: Any, call: Callable[[Any], Any]
+) -> None:
+    client = cloud.client("ecr", keys_of(cloud, allow("*")))
+    assert "not modelled" in refused(lambda: call(client), "AccessDeniedException", 400)
+    assert cloud.behind.passed == []
 
 
 @pytest.mark.parametrize(

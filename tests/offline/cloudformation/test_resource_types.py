@@ -10,13 +10,22 @@ from typing import Any
 
 import pytest
 
+from infra.offline.environment import client_environment
+from tests.offline import sample_image
+
 TRUST = {
     "Version": "2012-10-17",
     "Statement": [
         {
             "Effect": "Allow",
             "Action": "sts:AssumeRole",
-            "Principal": {"Service": ["sagemaker.amazonaws.com", "lambda.amazonaws.com"]},
+            "Principal": {
+                "Service": [
+                    "codebuild.amazonaws.com",
+                    "lambda.amazonaws.com",
+                    "sagemaker.amazonaws.com",
+                ]
+            },
         }
     ],
 }
@@ -241,6 +250,71 @@ def _repository(client, name):
         found["imageScanningConfiguration"]["scanOnPush"],
         json.loads(text)["Statement"][0]["Action"],
     )
+
+
+def _image(client, arn):
+    described = client("sagemaker").describe_image(ImageName=arn.rsplit("/", 1)[1])
+    tags = client("sagemaker").list_tags(ResourceArn=arn)["Tags"]
+    return described.get("Description"), described["DisplayName"], tags
+
+
+def _version(client, arn):
+    _, name, number = arn.rsplit("/", 2)
+    described = client("sagemaker").describe_image_version(ImageName=name, Version=int(number))
+    return described["BaseImage"].split(":")[-1], described["Version"], described["ReleaseNotes"]
+
+
+def _image_config(client, name):
+    described = client("sagemaker").describe_app_image_config(AppImageConfigName=name)
+    return (
+        described["JupyterLabAppImageConfig"]["ContainerConfig"],
+        _sagemaker_tags(client, f"app-image-config/{name}"),
+    )
+
+
+def _lab(**config):
+    return {"ContainerConfig": config}
+
+
+def _project(client, name):
+    (project,) = client("codebuild").batch_get_projects(names=[name])["projects"]
+    variables = project["environment"].get("environmentVariables", [])
+    return (
+        project["timeoutInMinutes"],
+        project["environment"]["privilegedMode"],
+        {each["name"]: each["value"] for each in variables},
+        project["tags"],
+    )
+
+
+def _environment(**changed):
+    return {
+        "Type": "LINUX_CONTAINER",
+        "Image": "aws/codebuild/amazonlinux-x86_64-standard:5.0",
+        "ComputeType": "BUILD_GENERAL1_SMALL",
+        **changed,
+    }
+
+
+IMAGE = resource(
+    "AWS::SageMaker::Image",
+    ImageName="types-image",
+    ImageRoleArn={"Fn::GetAtt": ["Role", "Arn"]},
+)
+PROJECT = resource(
+    "AWS::CodeBuild::Project",
+    Name="types-project",
+    ServiceRole={"Fn::GetAtt": ["Role", "Arn"]},
+    Artifacts={"Type": "NO_ARTIFACTS"},
+    Cache={"Type": "NO_CACHE"},
+    Source={"Type": "S3", "Location": "assets/context.zip"},
+    Environment=_environment(),
+)
+PULLER = changed(
+    ROLE,
+    Policies=[{"PolicyName": "pull", "PolicyDocument": policy("ecr:*")}],
+)
+CONTAINERS = "123456789012.dkr.ecr.us-east-1.amazonaws.com/types-containers"
 
 
 def _statement(client, statement):
@@ -662,6 +736,103 @@ CASES = {
         outputs={"Arn": {"Fn::GetAtt": ["X", "StudioLifecycleConfigArn"]}},
         shown={"Arn": "studio-lifecycle-config/types-start-"},
     ),
+    "AWS::SageMaker::Image": Case(
+        changed(IMAGE, ImageDescription="old", Tags=tags(a="1")),
+        changed(IMAGE, ImageDisplayName="Maps", Tags=tags(a="2")),
+        _image,
+        (("old", "types-image", tags(a="1")), (None, "Maps", tags(a="2"))),
+        beside={"Role": ROLE},
+        outputs={"Ref": {"Ref": "X"}, "Arn": {"Fn::GetAtt": ["X", "ImageArn"]}},
+        shown=dict.fromkeys(
+            ("Ref", "Arn"), "arn:aws:sagemaker:us-east-1:123456789012:image/types-image"
+        ),
+    ),
+    "AWS::SageMaker::ImageVersion": Case(
+        resource(
+            "AWS::SageMaker::ImageVersion",
+            ImageName="types-image",
+            BaseImage=f"{CONTAINERS}:one",
+            ReleaseNotes="old",
+        )
+        | {"DependsOn": "Image"},
+        resource(
+            "AWS::SageMaker::ImageVersion",
+            ImageName="types-image",
+            BaseImage=f"{CONTAINERS}:two",
+            ReleaseNotes="new",
+        )
+        | {"DependsOn": "Image"},
+        _version,
+        (("one", 1, "old"), ("two", 2, "new")),
+        beside={"Role": PULLER, "Image": IMAGE},
+        outputs={
+            "Ref": {"Ref": "X"},
+            "Version": {"Fn::GetAtt": ["X", "Version"]},
+            "Image": {"Fn::GetAtt": ["X", "ImageArn"]},
+            "Container": {"Fn::GetAtt": ["X", "ContainerImage"]},
+        },
+        shown={
+            "Ref": "arn:aws:sagemaker:us-east-1:123456789012:image-version/types-image/1",
+            "Version": "1",
+            "Image": "image/types-image",
+            "Container": f"{CONTAINERS}@sha256:",
+        },
+    ),
+    "AWS::SageMaker::AppImageConfig": Case(
+        resource(
+            "AWS::SageMaker::AppImageConfig",
+            AppImageConfigName="types-config",
+            JupyterLabAppImageConfig=_lab(
+                ContainerEntrypoint=["/opt/academy/bin/start"],
+                ContainerEnvironmentVariables=[{"Key": "COLOUR", "Value": "green"}],
+            ),
+            Tags=tags(a="1"),
+        ),
+        resource(
+            "AWS::SageMaker::AppImageConfig",
+            AppImageConfigName="types-config",
+            JupyterLabAppImageConfig=_lab(ContainerArguments=["--quiet"]),
+            Tags=tags(a="2"),
+        ),
+        _image_config,
+        (
+            (
+                {
+                    "ContainerEntrypoint": ["/opt/academy/bin/start"],
+                    "ContainerEnvironmentVariables": {"COLOUR": "green"},
+                },
+                tags(a="1"),
+            ),
+            ({"ContainerArguments": ["--quiet"]}, tags(a="2")),
+        ),
+        outputs={"Ref": {"Ref": "X"}, "Arn": {"Fn::GetAtt": ["X", "AppImageConfigArn"]}},
+        shown={"Ref": "types-config", "Arn": "app-image-config/types-config"},
+    ),
+    "AWS::CodeBuild::Project": Case(
+        changed(PROJECT, TimeoutInMinutes="90", Tags=tags(a="1")),
+        changed(
+            PROJECT,
+            TimeoutInMinutes=120,
+            Environment=_environment(
+                PrivilegedMode="true",
+                EnvironmentVariables=[{"Name": "TAG", "Value": "build-1", "Type": "PLAINTEXT"}],
+            ),
+            LogsConfig={
+                "CloudWatchLogs": {"Status": "ENABLED", "GroupName": "/aws/codebuild/types"}
+            },
+        ),
+        _project,
+        (
+            (90, False, {}, [{"key": "a", "value": "1"}]),
+            (120, True, {"TAG": "build-1"}, []),
+        ),
+        beside={"Role": ROLE},
+        outputs={"Ref": {"Ref": "X"}, "Arn": {"Fn::GetAtt": ["X", "Arn"]}},
+        shown={
+            "Ref": "types-project",
+            "Arn": "arn:aws:codebuild:us-east-1:123456789012:project/types-project",
+        },
+    ),
     "AWS::SSM::Parameter": Case(
         resource("AWS::SSM::Parameter", Name="/types/x", Type="String", Value=1, Tags={"a": "1"}),
         resource("AWS::SSM::Parameter", Name="/types/x", Type="String", Value=2, Tags={"a": "2"}),
@@ -689,6 +860,26 @@ CASES = {
 }
 
 
+@pytest.fixture(scope="module")
+def containers(client, tmp_path_factory) -> None:
+    """Two images in ECR, from which the versions of a SageMaker image are made."""
+    environment = client("ecr").meta.endpoint_url
+    client("ecr").create_repository(repositoryName="types-containers")
+    for tag in ("one", "two"):
+        folder = tmp_path_factory.mktemp(tag)
+        sample_image.pushed(
+            sample_image.context(folder / "context", lock=tag),
+            "types-containers",
+            tag,
+            engine=folder / "engine",
+            variables=client_environment(environment, "us-east-1"),
+            stages=("workspace",),
+        )
+        text, _ = sample_image.manifest_of(client("ecr"), "types-containers", f"{tag}-workspace")
+        client("ecr").put_image(repositoryName="types-containers", imageManifest=text, imageTag=tag)
+
+
+@pytest.mark.usefixtures("containers")
 @pytest.mark.parametrize("kind", CASES)
 def test_a_type_is_made_changed_and_gone(kind, stacks, client):
     case = CASES[kind]
@@ -726,6 +917,46 @@ def test_every_modelled_type_is_tried():
         "AWS::SQS::QueuePolicy",
     }
     assert set(modelled()) - set(CASES) == {"AWS::CDK::Metadata"} | notices
+
+
+def test_a_version_of_an_image_that_is_not_there_fails_the_stack(stacks):
+    version = resource(
+        "AWS::SageMaker::ImageVersion",
+        ImageName="types-image",
+        BaseImage=f"{CONTAINERS}:nothing",
+    )
+    made = stacks.deploy(
+        "no-base", {"Role": PULLER, "Image": IMAGE, "X": version | {"DependsOn": "Image"}}
+    )
+    assert made.status == "ROLLBACK_COMPLETE"
+    assert "It is CREATE_FAILED: The base image" in made.reasons["X"]
+
+
+@pytest.mark.parametrize(
+    ("declared", "says"),
+    [
+        (
+            changed(PROJECT, Source={"Type": "S3", "Location": "a/b.zip", "GitCloneDepth": 1}),
+            "Property Source/GitCloneDepth is not modelled",
+        ),
+        (
+            changed(PROJECT, Environment=_environment(Type="WINDOWS_CONTAINER")),
+            "does not emulate environment.type of CreateProject as 'WINDOWS_CONTAINER'",
+        ),
+        (
+            resource(
+                "AWS::SageMaker::AppImageConfig",
+                AppImageConfigName="types-config",
+                JupyterLabAppImageConfig={"FileSystemConfig": {}},
+            ),
+            "Property JupyterLabAppImageConfig/FileSystemConfig is not modelled",
+        ),
+    ],
+)
+def test_what_a_type_does_not_model_is_refused_by_name(stacks, declared, says):
+    made = stacks.deploy("beyond", {"Role": ROLE, "X": declared})
+    assert made.status == "ROLLBACK_COMPLETE"
+    assert says in made.reasons["X"]
 
 
 def test_a_deleted_key_pends_deletion(stacks, client):

@@ -90,14 +90,15 @@ def _emulated() -> list[str]:
     return sorted(name for name in model.operation_names if xform_name(name) in methods)
 
 
-def test_the_emulated_operations_are_those_of_the_studio_and_of_training() -> None:
-    kinds = ("Domain", "UserProfile", "Space")
+def test_the_emulated_operations_are_those_of_studio_images_and_training() -> None:
+    kinds = ("Domain", "UserProfile", "Space", "Image", "ImageVersion", "AppImageConfig")
     expected = {
         *(f"{verb}{kind}" for verb in ("Create", "Describe", "Update", "Delete") for kind in kinds),
         *(f"{verb}App" for verb in ("Create", "Describe", "Delete")),
         *(f"{verb}StudioLifecycleConfig" for verb in ("Create", "Describe", "Delete")),
         *("ListDomains", "ListUserProfiles", "ListSpaces", "ListApps"),
         *("ListStudioLifecycleConfigs", "CreatePresignedDomainUrl"),
+        *("ListImages", "ListImageVersions", "ListAppImageConfigs"),
         *(f"{verb}TrainingJob" for verb in ("Create", "Describe", "Stop")),
         "ListTrainingJobs",
     }

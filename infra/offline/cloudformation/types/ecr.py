@@ -1,4 +1,4 @@
-"""The repository that `cdk bootstrap` makes for images."""
+"""Repositories: the one of `cdk bootstrap`, and those of the academy's images."""
 
 from __future__ import annotations
 

@@ -1,9 +1,11 @@
-"""Studio's standing resources. SageMaker's own words for what is wrong with one come through."""
+"""Studio's standing resources and its images. SageMaker's own words for what is wrong with one come
+through."""
 
 # ruff: noqa: ARG002 (the methods of all types have the same arguments)
 from __future__ import annotations
 
 import time
+import uuid
 from typing import Any, ClassVar
 
 from infra.offline.cloudformation.errors import ResourceError
@@ -13,6 +15,7 @@ from infra.offline.cloudformation.resource import (
     Refused,
     ResourceType,
     Scope,
+    only,
     tag_changes,
 )
 
@@ -49,7 +52,7 @@ def _await_gone(scope: Scope, operation: str, **identity: str) -> None:
         time.sleep(_POLL_SECONDS)
 
 
-def _delete(scope: Scope, operation: str, **identity: str) -> bool:
+def _delete(scope: Scope, operation: str, **identity: Any) -> bool:
     """Whether there was something to delete."""
     return scope.attempt("sagemaker", operation, unless=_GONE, **identity)
 
@@ -270,4 +273,210 @@ class StudioLifecycleConfig(ResourceType):
         _delete(scope, "DeleteStudioLifecycleConfig", StudioLifecycleConfigName=made)
 
 
-TYPES: tuple[ResourceType, ...] = (Domain(), UserProfile(), Space(), StudioLifecycleConfig())
+#: What a template calls a property of an image -> what SageMaker calls it.
+_IMAGE_MEMBERS = {
+    "ImageDescription": "Description",
+    "ImageDisplayName": "DisplayName",
+    "ImageRoleArn": "RoleArn",
+}
+
+
+class Image(ResourceType):
+    """A set of image versions. `Ref` gives its ARN."""
+
+    type: ClassVar[str] = "AWS::SageMaker::Image"
+    properties: ClassVar[tuple[str, ...]] = (
+        "ImageDescription",
+        "ImageDisplayName",
+        "ImageName",
+        "ImageRoleArn",
+        "Tags",
+    )
+    required: ClassVar[tuple[str, ...]] = ("ImageName", "ImageRoleArn")
+    replaced_by: ClassVar[tuple[str, ...]] = ("ImageName",)
+    attributes: ClassVar[tuple[str, ...]] = ("ImageArn",)
+    named_by: ClassVar[str | None] = "ImageName"
+
+    def create(self, wanted: Properties, scope: Scope) -> Made:
+        made = scope.call(
+            "sagemaker",
+            "CreateImage",
+            ImageName=wanted["ImageName"],
+            Tags=list(wanted.get("Tags", ())) or None,
+            **self._members(wanted),
+        )["ImageArn"]
+        scope.exists(made)
+        return self._made(made, wanted, scope)
+
+    def update(self, made: str, before: Properties, wanted: Properties, scope: Scope) -> Made:
+        old, new = self._members(before), self._members(wanted)
+        changed = {name: value for name, value in new.items() if old.get(name) != value}
+        gone = [name for name in old if name not in new]
+        if changed or gone:
+            scope.call(
+                "sagemaker",
+                "UpdateImage",
+                ImageName=wanted["ImageName"],
+                DeleteProperties=gone or None,
+                **changed,
+            )
+        updated = self._made(made, wanted, scope)
+        _retag(made, before, wanted, scope)
+        return updated
+
+    def delete(self, made: str, properties: Properties, scope: Scope) -> None:
+        _delete(scope, "DeleteImage", ImageName=properties["ImageName"])
+
+    @staticmethod
+    def _members(properties: Properties) -> dict[str, Any]:
+        return {
+            member: properties[name]
+            for name, member in _IMAGE_MEMBERS.items()
+            if name in properties
+        }
+
+    @staticmethod
+    def _made(made: str, wanted: Properties, scope: Scope) -> Made:
+        _await_created(scope, "DescribeImage", "ImageStatus", ImageName=wanted["ImageName"])
+        return Made(made, {"ImageArn": made})
+
+
+class ImageVersion(ResourceType):
+    """A version of an image: a container image by digest. `Ref` gives its ARN."""
+
+    type: ClassVar[str] = "AWS::SageMaker::ImageVersion"
+    properties: ClassVar[tuple[str, ...]] = (
+        "BaseImage",
+        "Horovod",
+        "ImageName",
+        "JobType",
+        "MLFramework",
+        "Processor",
+        "ProgrammingLang",
+        "ReleaseNotes",
+        "VendorGuidance",
+    )
+    required: ClassVar[tuple[str, ...]] = ("BaseImage", "ImageName")
+    replaced_by: ClassVar[tuple[str, ...]] = ("BaseImage", "ImageName")
+    attributes: ClassVar[tuple[str, ...]] = (
+        "ContainerImage",
+        "ImageArn",
+        "ImageVersionArn",
+        "Version",
+    )
+
+    def create(self, wanted: Properties, scope: Scope) -> Made:
+        # A name of its own, so that a roll-back's second attempt makes a second version.
+        token = str(uuid.uuid4())
+        made = scope.call("sagemaker", "CreateImageVersion", ClientToken=token, **wanted)[
+            "ImageVersionArn"
+        ]
+        return self._made(scope.exists(made), scope)
+
+    def update(self, made: str, before: Properties, wanted: Properties, scope: Scope) -> Made:
+        changes = _changed(
+            before,
+            wanted,
+            tuple(name for name in self.properties if name not in self.replaced_by),
+        )
+        if changes:
+            scope.call("sagemaker", "UpdateImageVersion", **_version(made), **changes)
+        return self._made(made, scope)
+
+    def delete(self, made: str, properties: Properties, scope: Scope) -> None:
+        _delete(scope, "DeleteImageVersion", **_version(made))
+
+    def _made(self, made: str, scope: Scope) -> Made:
+        described = _await_created(
+            scope, "DescribeImageVersion", "ImageVersionStatus", **_version(made)
+        )
+        return Made(made, {name: described[name] for name in self.attributes})
+
+
+def _version(arn: str) -> dict[str, Any]:
+    """Image and number of a version, as its ARN has them."""
+    _, name, number = arn.rsplit("/", 2)
+    return {"ImageName": name, "Version": int(number)}
+
+
+class AppImageConfig(ResourceType):
+    """How JupyterLab runs an image."""
+
+    type: ClassVar[str] = "AWS::SageMaker::AppImageConfig"
+    properties: ClassVar[tuple[str, ...]] = (
+        "AppImageConfigName",
+        "JupyterLabAppImageConfig",
+        "Tags",
+    )
+    required: ClassVar[tuple[str, ...]] = ("AppImageConfigName",)
+    replaced_by: ClassVar[tuple[str, ...]] = ("AppImageConfigName",)
+    attributes: ClassVar[tuple[str, ...]] = ("AppImageConfigArn",)
+    named_by: ClassVar[str | None] = "AppImageConfigName"
+
+    def create(self, wanted: Properties, scope: Scope) -> Made:
+        name = wanted["AppImageConfigName"]
+        arn = scope.call(
+            "sagemaker",
+            "CreateAppImageConfig",
+            AppImageConfigName=name,
+            JupyterLabAppImageConfig=self._lab(wanted),
+            Tags=list(wanted.get("Tags", ())) or None,
+        )["AppImageConfigArn"]
+        return Made(scope.exists(name), {"AppImageConfigArn": arn})
+
+    def update(self, made: str, before: Properties, wanted: Properties, scope: Scope) -> Made:
+        changes = _changed(before, wanted, ("JupyterLabAppImageConfig",))
+        arn = scope.call(
+            "sagemaker",
+            "UpdateAppImageConfig",
+            AppImageConfigName=made,
+            JupyterLabAppImageConfig=self._lab(wanted) if changes else None,
+        )["AppImageConfigArn"]
+        _retag(arn, before, wanted, scope)
+        return Made(made, {"AppImageConfigArn": arn})
+
+    def delete(self, made: str, properties: Properties, scope: Scope) -> None:
+        _delete(scope, "DeleteAppImageConfig", AppImageConfigName=made)
+
+    @staticmethod
+    def _lab(wanted: Properties) -> dict[str, Any] | None:
+        """CloudFormation lists the variables that SageMaker has as a map."""
+        given = wanted.get("JupyterLabAppImageConfig")
+        if given is None:
+            return None
+        lab = dict(only(given, ("ContainerConfig",), "JupyterLabAppImageConfig"))
+        if "ContainerConfig" in lab:
+            members = (
+                "ContainerArguments",
+                "ContainerEntrypoint",
+                "ContainerEnvironmentVariables",
+            )
+            path = "JupyterLabAppImageConfig/ContainerConfig"
+            lab["ContainerConfig"] = config = dict(only(lab["ContainerConfig"], members, path))
+            if members[2] in config:
+                config[members[2]] = {each["Key"]: each["Value"] for each in config[members[2]]}
+        return lab
+
+
+def _await_created(scope: Scope, operation: str, member: str, **identity: Any) -> dict[str, Any]:
+    """The description of an image or version once it is CREATED."""
+    until = time.monotonic() + _WAIT_SECONDS
+    while True:
+        described = scope.call("sagemaker", operation, **identity)
+        status = described[member]
+        if status == "CREATED":
+            return described
+        if status.endswith("FAILED") or time.monotonic() > until:
+            raise ResourceError(f"It is {status}: {described.get('FailureReason', '')}")
+        time.sleep(_POLL_SECONDS)
+
+
+TYPES: tuple[ResourceType, ...] = (
+    Domain(),
+    UserProfile(),
+    Space(),
+    StudioLifecycleConfig(),
+    Image(),
+    ImageVersion(),
+    AppImageConfig(),
+)

@@ -1,0 +1,19 @@
+"""CodeBuild of the embedded cloud: a project's source from S3, its buildspec run as real processes.
+
+moto keeps projects and claims that every build succeeds. Here StartBuild fetches the source with
+the project's service role, unpacks it, and runs the phases of its buildspec by bash, with that
+role's credentials and CodeBuild's variables; the log goes to CloudWatch Logs.
+
+There is no container: the build image is recorded and not pulled, and commands find the programs of
+the machine, with two stand-ins first on PATH (`tools`): `aws`, which can log in to ECR, and
+`docker`, which makes and pushes images of the academy's layout without an engine.
+
+Operations: CreateProject, UpdateProject, DeleteProject, BatchGetProjects, ListProjects, StartBuild,
+BatchGetBuilds, StopBuild, ListBuilds, ListBuildsForProject. Importing this package declares the
+changes to moto. `close()` ends what runs, before the cloud stops.
+"""
+
+from infra.offline.codebuild import builds, projects
+from infra.offline.codebuild.operations import close
+
+__all__ = ["builds", "close", "projects"]
