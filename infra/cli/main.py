@@ -8,6 +8,7 @@ from infra.cli.budget import budget, freeze, unfreeze
 from infra.cli.check import check
 from infra.cli.close import close
 from infra.cli.demo.command import demo
+from infra.cli.images import images
 from infra.cli.offline import offline
 from infra.cli.plan import plan
 from infra.cli.prices import prices
@@ -32,6 +33,7 @@ def cohort() -> None:
       cohort close cohorts/fall.yaml                     stop and empty
       npx cdk destroy --all -c cohort=cohorts/fall.yaml  remove it
 
+    The images that spaces and jobs run in, for all cohorts of an account: `cohort images`.
     The same against the embedded cloud, without an AWS account: `cohort offline up`.
     """
 
@@ -39,7 +41,7 @@ def cohort() -> None:
 for command in (
     *(check, plan, publish, open_space, close),
     *(spend, budget, freeze, unfreeze),
-    *(prices, offline, demo),
+    *(images, prices, offline, demo),
 ):
     cohort.add_command(command)
 

@@ -11,6 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.markup import escape
 
+from infra.cohort.images import RecordError
 from infra.cohort.loading import CohortFileError
 from infra.cohort.prices import MICRO_DOLLARS
 
@@ -50,7 +51,7 @@ def without_traceback(function: Callable[P, R]) -> Callable[P, R]:
             return function(*args, **kw)
         except CohortFileError as error:
             print_findings(error)
-        except Refused as error:
+        except (Refused, RecordError) as error:
             _say(str(error))
         except ClientError as error:
             code = error.response.get("Error", {}).get("Code", "?")
