@@ -87,7 +87,7 @@ class InstantCloud:
         next(self.calls)
         return self.apps.get(space)
 
-    def create_app(self, workspace: Workspace, instance: str) -> None:
+    def create_app(self, workspace: Workspace, instance: str, image: str = "") -> None:
         next(self.calls)
 
     def delete_app(self, domain: str, space: str) -> None:

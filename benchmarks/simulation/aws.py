@@ -318,7 +318,7 @@ class SimulatedAws:
         failure = "the start script failed" if app.fails_at is not None else ""
         return App(app.status(self.now), instant(app.created), app.instance, failure)
 
-    def create_app(self, workspace: Workspace, instance: str) -> None:
+    def create_app(self, workspace: Workspace, instance: str, image: str = "") -> None:
         self.call("create_app", lambda: self._create_app(workspace, instance))
 
     def _create_app(self, workspace: Workspace, instance: str) -> None:

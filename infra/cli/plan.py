@@ -22,6 +22,7 @@ from infra.assurance.standing_cost import Bill, Unpriced
 from infra.assurance.templates import AssemblyError, Templates
 from infra.cli.account import Site
 from infra.cli.terminal import Refused, console, without_traceback
+from infra.cohort.images import load_record
 from infra.cohort.model import Cohort
 from infra.cohort.prices import PriceList, UnknownPrice
 
@@ -89,7 +90,11 @@ def _client(service: str, region: str) -> Any:
 
 
 def synthesized(cohort: Cohort, *, account: str) -> Templates:
-    """The templates that `cdk deploy` would take from `cohort`."""
+    """The templates that `cdk deploy` would take from `cohort`.
+
+    Raises:
+        Refused: if the images in use lack one that the cohort needs.
+    """
     # The CDK's own validation is most of a synth, and deploys run it. Node reads it when it starts.
     os.environ.setdefault("CDK_VALIDATION", "false")
     # Imported here: it starts Node.
@@ -97,9 +102,15 @@ def synthesized(cohort: Cohort, *, account: str) -> Templates:
 
     from aws_cdk import App
 
+    from infra.constructs.attached_images import MissingFlavours
+
+    images = load_record().current(account, cohort.region)
     with tempfile.TemporaryDirectory() as folder:
         app = App(outdir=folder)
-        stacks = add_stacks(app, cohort, account=account)
+        try:
+            stacks = add_stacks(app, cohort, account=account, images=images)
+        except MissingFlavours as error:
+            raise Refused(str(error)) from None
         assembly = app.synth(validate_on_synthesis=False)
         return Templates(
             {

@@ -23,8 +23,13 @@ START_MINUTES = 15
 @click.option(
     "--hours", type=float, help="How long to reserve; the space ends then unless its learner stays."
 )
+@click.option(
+    "--project", help="The project whose image the space starts on; default: the cohort's first."
+)
 @without_traceback
-def open_space(learner: str, file: Path, instance: str | None, hours: float | None) -> None:
+def open_space(
+    learner: str, file: Path, instance: str | None, hours: float | None, project: str | None
+) -> None:
     """Start LEARNER's space, within the budget, and print a link that opens JupyterLab.
 
     The link lives five minutes and opens the space for whoever holds it. Run the command again for
@@ -34,7 +39,9 @@ def open_space(learner: str, file: Path, instance: str | None, hours: float | No
     def told(sentence: str) -> None:
         errors.print(sentence, soft_wrap=True)
 
-    url = open_and_wait(Site.of(file), learner, instance=instance, hours=hours, told=told)
+    url = open_and_wait(
+        Site.of(file), learner, instance=instance, hours=hours, project=project, told=told
+    )
     # The link alone on standard output, so that it can be piped.
     click.echo(url)
 
@@ -45,6 +52,7 @@ def open_and_wait(
     *,
     instance: str | None = None,
     hours: float | None = None,
+    project: str | None = None,
     told: Callable[[str], None],
 ) -> str:
     """Open the learner's space, wait until JupyterLab runs, and return a presigned link to it.
@@ -59,9 +67,13 @@ def open_and_wait(
         request["instance"] = instance
     if hours is not None:
         request["hours"] = hours
+    if project is not None:
+        request["project"] = project
     opened = site.broker(learner, request)
     note = f"open until {opened['ends_at']}, {usd(opened['reserved_micro_usd'])} reserved"
-    told(f"{learner}'s space: {opened['instance']}, {note}")
+    # Said only where images are attached: AWS's own is that of every project.
+    of_project = f" for {opened['project']}" if "project" in opened else ""
+    told(f"{learner}'s space{of_project}: {opened['instance']}, {note}")
     with console.status(f"{learner}'s space is starting ({note})"):
         deadline = time.monotonic() + START_MINUTES * 60
         wait = 0.25

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from infra.cohort import images
 from infra.cohort.naming import SEPARATOR, Names
 
 #: SageMaker makes this group itself and puts every job's log there.
@@ -142,8 +143,20 @@ class Arns:
     def boundary(self) -> str:
         return f"arn:aws:iam::{self.account}:policy/{self.names.boundary_policy}"
 
-    # --- images -------------------------------------------------------------------------------
+    # --- images: the account's, of no cohort ----------------------------------------------------
+    def image(self, flavour: str) -> str:
+        """The SageMaker image of a flavour."""
+        return self._of("sagemaker", f"image/{images.studio_image(flavour)}")
+
+    def image_versions(self, flavour: str) -> str:
+        """Every version of a flavour's image: AWS counts them, so the number is a wildcard."""
+        return self._of("sagemaker", f"image-version/{images.studio_image(flavour)}/*")
+
+    def image_repository(self, flavour: str) -> str:
+        return self._of("ecr", f"repository/{images.repository(flavour)}")
+
     @property
     def training_images(self) -> str:
+        """AWS's own containers for training jobs."""
         account = DEEP_LEARNING_CONTAINERS_ACCOUNT
         return f"arn:aws:ecr:{self.region}:{account}:repository/pytorch-training"

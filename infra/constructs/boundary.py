@@ -9,15 +9,24 @@ from infra.cohort.model import Cohort
 from infra.constructs import policies
 from infra.constructs.acknowledged import acknowledge
 from infra.constructs.arns import Arns
+from infra.constructs.attached_images import AttachedImages
 from infra.constructs.statements import document, reasons
 
 
 class Boundary(Construct):
     """An allow-list of actions, shut outside the cohort's dates, without the vault."""
 
-    def __init__(self, scope: Construct, construct_id: str, *, arns: Arns, cohort: Cohort) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        arns: Arns,
+        cohort: Cohort,
+        images: AttachedImages | None = None,
+    ) -> None:
         super().__init__(scope, construct_id)
-        statements = policies.boundary(arns, cohort)
+        statements = policies.boundary(arns, cohort, images)
         policy = iam.CfnManagedPolicy(
             self,
             "Policy",

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import CfnResource, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
@@ -39,6 +39,7 @@ class ServiceFunction(Construct):
         environment: Mapping[str, str],
         timeout: Duration,
         by_events: bool = False,
+        after: Iterable[CfnResource] = (),
     ) -> None:
         super().__init__(scope, service.title())
         names = arns.names
@@ -98,7 +99,8 @@ class ServiceFunction(Construct):
         log_resource = log.node.default_child
         assert isinstance(resource, lambda_.CfnFunction)
         assert isinstance(log_resource, logs.CfnLogGroup)
-        resource.add_override("DependsOn", [Stack.of(self).get_logical_id(log_resource)])
+        before = [Stack.of(self).get_logical_id(each) for each in (log_resource, *after)]
+        resource.add_override("DependsOn", before)
         acknowledge(
             self.function,
             {

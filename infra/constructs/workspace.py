@@ -18,6 +18,7 @@ from infra.cohort.model import Cohort, Person, Team
 from infra.cohort.naming import Names
 from infra.constructs import policies
 from infra.constructs.arns import Arns
+from infra.constructs.attached_images import AttachedImages
 from infra.constructs.network import Network
 from infra.constructs.role import LearnersRole
 
@@ -90,6 +91,7 @@ class Workspace(Construct):
         learner: Person,
         network: Network,
         lifecycle: str,
+        images: AttachedImages | None = None,
     ) -> None:
         super().__init__(scope, f"Learner-{learner.id}")
         name = arns.names.workspace(learner.id)
@@ -99,9 +101,10 @@ class Workspace(Construct):
             arns=arns,
             kind="learner",
             name=learner.id,
-            statements=policies.learner(arns, cohort, team, learner.id),
+            statements=policies.learner(arns, cohort, team, learner.id, images),
         )
-        domain = self._domain(name, cohort, role, network, lifecycle)
+        custom_images = images.custom_images(Stack.of(self)) if images else []
+        domain = self._domain(name, cohort, role, network, lifecycle, custom_images)
         profile = self._profile(name, domain, role)
         space = self._space(name, cohort, domain, lifecycle)
         space.add_resource_dependency(profile)
@@ -139,7 +142,13 @@ class Workspace(Construct):
                 resource.apply_removal_policy(RemovalPolicy.RETAIN)
 
     def _domain(
-        self, name: str, cohort: Cohort, role: LearnersRole, network: Network, lifecycle: str
+        self,
+        name: str,
+        cohort: Cohort,
+        role: LearnersRole,
+        network: Network,
+        lifecycle: str,
+        custom_images: list[dict[str, Any]],
     ) -> sagemaker.CfnDomain:
         storage = cohort.studio.storage_gb
         minutes = cohort.studio.idle_minutes
@@ -162,6 +171,8 @@ class Workspace(Construct):
                 "jupyterLabAppSettings": {
                     "defaultResourceSpec": _resources(cohort, lifecycle),
                     "lifecycleConfigArns": [lifecycle],
+                    # Which of them a space starts on is for the broker to say.
+                    **({"customImages": custom_images} if custom_images else {}),
                     "appLifecycleManagement": {
                         "idleSettings": {
                             "lifecycleManagement": "ENABLED",

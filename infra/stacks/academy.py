@@ -5,23 +5,37 @@ from __future__ import annotations
 from aws_cdk import Stack
 from constructs import Construct
 
+from infra.cohort.images import ImageVersion
 from infra.cohort.model import Cohort
+from infra.constructs.attached_images import AttachedImages
 from infra.stacks.competition import Competition
 from infra.stacks.foundation import Foundation
 from infra.stacks.guard import Guard
 from infra.stacks.team import TeamStack
 
 
-def add_stacks(scope: Construct, cohort: Cohort, *, account: str) -> list[Stack]:
+def add_stacks(
+    scope: Construct, cohort: Cohort, *, account: str, images: ImageVersion | None = None
+) -> list[Stack]:
     """Add the cohort's stacks to `scope`: Foundation, Guard, Competition, then a stack a team.
 
     Each knows the others by name alone. The dependencies only give the order: deploys go down the
     list, destroys up; teams go side by side.
+
+    Args:
+        images: the version of the academy's images that is in use in the account and region; None
+            for spaces and jobs on AWS's own.
+
+    Raises:
+        MissingFlavours: if `images` lacks one that the cohort needs.
     """
-    foundation = Foundation(scope, cohort, account=account)
-    guard = Guard(scope, cohort, account=account)
+    attached = AttachedImages.of(cohort, images, account=account) if images else None
+    foundation = Foundation(scope, cohort, account=account, images=attached)
+    guard = Guard(scope, cohort, account=account, images=attached)
     competition = Competition(scope, cohort, account=account)
-    teams = [TeamStack(scope, cohort, team, account=account) for team in cohort.teams]
+    teams = [
+        TeamStack(scope, cohort, team, account=account, images=attached) for team in cohort.teams
+    ]
     guard.add_stack_dependency(foundation, "the ledger is there before those who keep it")
     competition.add_stack_dependency(guard, "the scorer reads the settings that Guard writes")
     for team in teams:

@@ -16,6 +16,7 @@ from constructs import Construct
 
 from infra.cohort.model import Cohort
 from infra.constructs import policies
+from infra.constructs.attached_images import AttachedImages
 from infra.constructs.boundary import Boundary
 from infra.constructs.network import IsolatedNetwork
 from infra.constructs.notices import DeadLetters, NoticeAlarm, NoticesTopic
@@ -46,7 +47,14 @@ class LifecycleScript:
 class Foundation(CohortStack):
     """What the whole cohort stands on."""
 
-    def __init__(self, scope: Construct, cohort: Cohort, *, account: str) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        cohort: Cohort,
+        *,
+        account: str,
+        images: AttachedImages | None = None,
+    ) -> None:
         super().__init__(
             scope,
             cohort.names.foundation_stack,
@@ -96,7 +104,7 @@ class Foundation(CohortStack):
         self._ledger(records, kept)
         NoticesTopic(self, "Notices", arns=self.arns, key=records, email=cohort.notify.email)
         self._dead_letters()
-        Boundary(self, "Boundary", arns=self.arns, cohort=cohort)
+        Boundary(self, "Boundary", arns=self.arns, cohort=cohort, images=images)
         self._lifecycle(kept)
 
     def _key(self, purpose: str, description: str, removal: RemovalPolicy) -> kms.Key:

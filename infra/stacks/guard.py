@@ -17,11 +17,12 @@ from infra.cohort.model import Cohort
 from infra.cohort.naming import SEPARATOR
 from infra.cohort.prices import MICRO_DOLLARS
 from infra.constructs import policies
+from infra.constructs.attached_images import AttachedImages
 from infra.constructs.function import ServiceFunction
 from infra.constructs.notices import NoticeAlarm, errors_alarm, of_function
 from infra.constructs.role import ServiceRole
 from infra.constructs.statements import Statement
-from infra.services.guard.settings import settings_document
+from infra.services.guard.settings import MAX_CHARACTERS, settings_document
 from infra.stacks.base import CohortStack
 
 #: How long an ended space or a missed event may keep its reservation open.
@@ -31,7 +32,14 @@ SWEEP_MINUTES = 15
 class Guard(CohortStack):
     """Money: what may start, what it holds back meanwhile, and what it cost in the end."""
 
-    def __init__(self, scope: Construct, cohort: Cohort, *, account: str) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        cohort: Cohort,
+        *,
+        account: str,
+        images: AttachedImages | None = None,
+    ) -> None:
         super().__init__(
             scope,
             cohort.names.guard_stack,
@@ -53,16 +61,23 @@ class Guard(CohortStack):
                 "ArnEquals": {"aws:SourceArn": self.arns.schedule_group},
             },
         )
-        ssm.CfnParameter(
+        self._parameter = ssm.CfnParameter(
             self,
             "Settings",
             name=self.names.settings_parameter,
             description=f"Deep Learning Academy {cohort.name}: what the services hold requests to",
             type="String",
-            value=self._settings(),
+            value=self._settings(images),
         )
         minute = Duration.seconds(60)
-        self._service("broker", policies.broker(self.arns, cohort), minute)
+        self._service(
+            "broker",
+            policies.broker(self.arns, cohort, images),
+            minute,
+            # A broker that is warm reads the settings once a minute, and IAM turns down a space on
+            # another version's image meanwhile: a changed variable makes Lambda start it anew.
+            more={"IMAGES_VERSION": str(images.version.number)} if images else None,
+        )
         settler = self._service("settler", policies.settler(self.arns), minute, by_events=True)
         sweep = self._service(
             "sweep",
@@ -189,9 +204,34 @@ class Guard(CohortStack):
             },
             timeout=timeout,
             by_events=by_events,
+            # What starts anew because it changed reads the settings as they are now.
+            after=[self._parameter],
         )
 
-    def _settings(self) -> str:
+    def _settings(self, images: AttachedImages | None) -> str:
+        if images is None:
+            return self._within_the_tier(self._document({}))
+        # What the document comes to once the stack is deployed: ARNs are tokens until then.
+        longest = {
+            flavour: self.arns.image_versions(flavour).replace("*", "9" * 6)
+            for flavour in images.all
+        }
+        account = self.arns.account
+        self._within_the_tier(
+            self._document(images.settings(self.cohort, longest, account=account))
+        )
+        arns = {flavour: images.version_arn(self, flavour) for flavour in images.all}
+        return self._document(images.settings(self.cohort, arns, account=account))
+
+    def _within_the_tier(self, document: str) -> str:
+        if len(document) > MAX_CHARACTERS:
+            raise ValueError(
+                f"the settings of {self.cohort.name} have {len(document)} characters and SSM takes "
+                f"{MAX_CHARACTERS}: list fewer instance types in the cohort file"
+            )
+        return document
+
+    def _document(self, images: dict[str, dict[str, dict[str, str]]]) -> str:
         cohort = self.cohort
         return settings_document(
             cohort=cohort.name,
@@ -211,4 +251,5 @@ class Guard(CohortStack):
             stopper_role_arn=self.arns.role("service", "stopper"),
             submissions_per_day=cohort.competition.submissions_per_day,
             closes=cohort.competition.closes,
+            images=images,
         )

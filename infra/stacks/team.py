@@ -9,6 +9,7 @@ from constructs import Construct
 
 from infra.cohort.model import Cohort, Team
 from infra.constructs import policies
+from infra.constructs.attached_images import AttachedImages
 from infra.constructs.network import Network
 from infra.constructs.role import LearnersRole
 from infra.constructs.workspace import Workspace
@@ -19,7 +20,15 @@ from infra.stacks.foundation import LifecycleScript
 class TeamStack(CohortStack):
     """One team of the cohort."""
 
-    def __init__(self, scope: Construct, cohort: Cohort, team: Team, *, account: str) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        cohort: Cohort,
+        team: Team,
+        *,
+        account: str,
+        images: AttachedImages | None = None,
+    ) -> None:
         super().__init__(
             scope,
             cohort.names.team_stack(team.id),
@@ -33,7 +42,7 @@ class TeamStack(CohortStack):
             arns=self.arns,
             kind="training",
             name=team.id,
-            statements=policies.training(self.arns, team),
+            statements=policies.training(self.arns, team, images),
         )
         network = Network.found(self, self.names)
         lifecycle = self.arns.lifecycle_config(LifecycleScript().hash)
@@ -46,4 +55,5 @@ class TeamStack(CohortStack):
                 learner=learner,
                 network=network,
                 lifecycle=lifecycle,
+                images=images,
             )

@@ -35,10 +35,34 @@ START = dt.datetime(2026, 12, 1, 9, 0, tzinfo=dt.UTC)
 CAP = 25_000_000
 LEASE = dt.timedelta(seconds=90)
 TEAMS = {"ana": "falcon", "ben": "falcon", "chi": "heron"}
+PROJECTS = ["land-cover", "climate-series"]
+
+
+def image_of(project: str, accelerator: str, version: int = 2) -> dict[str, str]:
+    """A project's image as it stands in the settings document."""
+    name = "segmentation" if project == "land-cover" else "forecasting"
+    flavour = f"{name}-{accelerator}"
+    return {
+        "app": "arn:aws:sagemaker:us-east-1:123456789012:image-version/"
+        f"academy-{flavour}/{version}",
+        "job": "123456789012.dkr.ecr.us-east-1.amazonaws.com/"
+        f"academy/{flavour}@sha256:{version:064x}",
+    }
+
+
+def images(version: int = 2) -> dict[str, dict[str, dict[str, str]]]:
+    return {
+        project: {kind: image_of(project, kind, version) for kind in ("cpu", "gpu")}
+        for project in PROJECTS
+    }
 
 
 def settings(**changes: Any) -> Settings:
-    text = settings_document(
+    return Settings.from_json(settings_text(**changes))
+
+
+def settings_text(**changes: Any) -> str:
+    return settings_document(
         **{
             "cohort": "earth",
             "region": "us-east-1",
@@ -60,7 +84,6 @@ def settings(**changes: Any) -> Settings:
             **changes,
         }
     )
-    return Settings.from_json(text)
 
 
 class Crash(BaseException):
@@ -100,6 +123,7 @@ class RunningApp:
     created: dt.datetime
     deleted: dt.datetime | None = None
     fails: str = ""
+    image: str = ""
 
     def status(self, now: dt.datetime) -> str:
         if self.fails:
@@ -194,17 +218,18 @@ class SimulatedCloud:
         last = found[-1]
         return App(last.status(self.now), last.created, last.instance, last.fails)
 
-    def create_app(self, workspace: Workspace, instance: str) -> None:
-        self.trouble.around("create_app", lambda: self._create_app(workspace, instance))
+    def create_app(self, workspace: Workspace, instance: str, image: str = "") -> None:
+        self.trouble.around("create_app", lambda: self._create_app(workspace, instance, image))
 
-    def _create_app(self, workspace: Workspace, instance: str) -> None:
+    def _create_app(self, workspace: Workspace, instance: str, image: str) -> None:
         place = (workspace.domain, workspace.space)
         seen = self._app(*place)
         if seen is not None and seen.status not in ("Deleted", "Failed"):
             raise InUse("ResourceInUse", "the app exists")
         # The promise that the guard rests on: nothing runs without a stop that will end it.
         assert any(stop[1:] == place and stop[0] > self.now for stop in self.stops.values())
-        self.apps.setdefault(place, []).append(RunningApp(instance, self.now, fails=self.app_fails))
+        app = RunningApp(instance, self.now, fails=self.app_fails, image=image)
+        self.apps.setdefault(place, []).append(app)
 
     def delete_app(self, domain: str, space: str) -> None:
         self.trouble.around("delete_app", lambda: self._delete(domain, space))
@@ -246,6 +271,7 @@ class SimulatedCloud:
             ended_at=job.ends if ended else None,
             billable_seconds=self.billable(job) if ended else None,
             failure=job.fails if ended else "",
+            image=job.request["AlgorithmSpecification"]["TrainingImage"],
         )
 
     def billable(self, job: RunningJob) -> int:

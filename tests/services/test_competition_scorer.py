@@ -13,9 +13,12 @@ from typing import Any
 import boto3
 import numpy as np
 import pytest
+from botocore.client import BaseClient
+from botocore.exceptions import ClientError, ReadTimeoutError
 from moto import mock_aws
 
 from infra.services.competition import handler, logic
+from infra.services.competition.aws import AwsFiles
 from infra.services.competition.board import TeamLine
 from infra.services.competition.problems import Misconfigured
 from infra.services.competition.projects.land_cover import CLASSES, LandCover
@@ -27,6 +30,10 @@ from tests.services.test_competition_scoring import ANSWERS_CSV, RIGHT, SCALES
 
 AT = dt.datetime(2026, 12, 1, 9, 0, tzinfo=dt.UTC)
 PREFIX = "submissions/climate-series"
+JOB = "earth--falcon--ana--aaaaaaaa"
+REGISTRY = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
+IMAGE = f"{REGISTRY}/academy/forecasting-cpu@sha256:0123456789abcdef{'0' * 48}"
+SHOWN = "academy/forecasting-cpu@0123456789ab"
 
 
 @dataclass
@@ -34,6 +41,7 @@ class World:
     s3: Any
     ssm: Any
     dynamodb: Any
+    sagemaker: Any
     number: int = 0
 
     def upload(self, content: bytes | str, team: str = "falcon", **metadata: str) -> str:
@@ -50,6 +58,22 @@ class World:
         }
         event["detail"]["object"] |= where  # type: ignore[index]
         return handler.scorer(event, None)
+
+    def train(self, name: str, image: str = IMAGE) -> str:
+        """A training job of that name, on that image."""
+        self.sagemaker.create_training_job(
+            TrainingJobName=name,
+            AlgorithmSpecification={"TrainingImage": image, "TrainingInputMode": "File"},
+            RoleArn="arn:aws:iam::123456789012:role/academy/earth/training/falcon",
+            OutputDataConfig={"S3OutputPath": "s3://work/teams/falcon/jobs/"},
+            ResourceConfig={
+                "InstanceType": "ml.m5.large",
+                "InstanceCount": 1,
+                "VolumeSizeInGB": 10,
+            },
+            StoppingCondition={"MaxRuntimeInSeconds": 3600},
+        )
+        return name
 
     def submit(self, content: bytes | str, team: str = "falcon", at: dt.datetime = AT) -> Any:
         return self.score(self.upload(content, team), at)
@@ -103,7 +127,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     monkeypatch.setattr(handler, "_files", None)
     monkeypatch.setattr(handler, "_table", None)
     with mock_aws():
-        world = World(*(boto3.client(name) for name in ("s3", "ssm", "dynamodb")))
+        world = World(*map(boto3.client, ("s3", "ssm", "dynamodb", "sagemaker")))
         for bucket in ("work", "vault", "site"):
             world.s3.create_bucket(Bucket=bucket)
         world.s3.put_bucket_versioning(Bucket="work", VersioningConfiguration={"Status": "Enabled"})
@@ -133,7 +157,7 @@ def better(value: float) -> str:
 
 
 def test_a_submission_is_scored_and_stands_on_the_board(world: World) -> None:
-    key = world.upload(RIGHT, note="first%20try", learner="ana", job="earth--falcon--ana--aaaaaaaa")
+    key = world.upload(RIGHT, note="first%20try", learner="ana", job=world.train(JOB))
     receipt = world.score(key)
     assert receipt == world.receipt(key)
     assert receipt == {
@@ -143,6 +167,8 @@ def test_a_submission_is_scored_and_stands_on_the_board(world: World) -> None:
         "public_score": 1.0,
         "received": "2026-12-01T09:00:00Z",
         "counted": True,
+        "job": JOB,
+        "image": SHOWN,
     }
     [entry] = world.board()["entries"]
     assert (entry["team"], entry["score"], entry["note"]) == ("falcon", 1.0, "first try")
@@ -153,6 +179,121 @@ def test_a_submission_is_scored_and_stands_on_the_board(world: World) -> None:
         b"climate-series.html"
         in world.s3.get_object(Bucket="site", Key="index.html")["Body"].read()
     )
+
+
+# --- where an entry comes from --------------------------------------------------------------------
+
+
+def kept(world: World) -> list[Entry]:
+    table = BoardTable("earth-board")
+    found = world.dynamodb.scan(TableName="earth-board")["Items"]
+    digests = [i["sk"]["S"].split("#") for i in found if i["sk"]["S"].startswith("entry#")]
+    entries = [table.find("climate-series", team, digest) for _, team, digest in digests]
+    return [each for each in entries if each is not None]
+
+
+def test_an_entry_keeps_the_image_of_its_job_in_full_and_the_board_shows_it_short(
+    world: World,
+) -> None:
+    world.score(world.upload(better(1.5), job=world.train(JOB)))
+    [entry] = kept(world)
+    assert (entry.job, entry.image) == (JOB, IMAGE)
+    [shown] = world.board()["entries"]
+    assert (shown["job"], shown["image"]) == (JOB, SHOWN)
+    page = world.s3.get_object(Bucket="site", Key="climate-series.html")["Body"].read().decode()
+    assert SHOWN in page
+    assert JOB in page
+    assert "123456789012" not in page + json.dumps(world.board()), "no account on the board"
+    # A worse one changes nothing of the best one's provenance, a better one without a job all.
+    world.submit(RIGHT)
+    assert world.board()["entries"][0]["image"] == SHOWN
+    world.submit(better(1.2), at=AT + dt.timedelta(days=1))
+    assert (world.board()["entries"][0]["job"], world.board()["entries"][0]["image"]) == ("", "")
+
+
+def test_a_job_on_aws_own_image_is_shown_by_name_and_tag(world: World) -> None:
+    aws = "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-training:2.8.0-cpu-py312"
+    receipt = world.score(world.upload(RIGHT, job=world.train(JOB, aws)))
+    assert receipt["image"] == "pytorch-training:2.8.0-cpu-py312"
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        "earth--heron--chi--aaaaaaaa",  # another team's, which there is
+        "mars--falcon--ana--aaaaaaaa",  # another cohort's, which there is
+        "earth--falcon--ana--bbbbbbbb",  # none
+        "earth--falcon--ana--AAAAAAAA",
+        "earth--falcon--ana--aaaaaaaa--x",
+        "earth--falcon--aaaaaaaa",
+        "<script>alert(1)</script>",
+        "earth--falcon--ana--aaaaaaa*",
+        "arn:aws:sagemaker:us-east-1:123456789012:training-job/earth--falcon--ana--aaaaaaaa",
+        "x" * 1000,
+    ],
+)
+def test_a_job_that_is_not_the_teams_is_neither_asked_about_nor_shown(
+    world: World, monkeypatch: pytest.MonkeyPatch, job: str
+) -> None:
+    for name in (JOB, "earth--heron--chi--aaaaaaaa", "mars--falcon--ana--aaaaaaaa"):
+        world.train(name)
+    asked = []
+    original = AwsFiles.image_of_job
+    monkeypatch.setattr(
+        AwsFiles, "image_of_job", lambda self, name: asked.append(name) or original(self, name)
+    )
+    receipt = world.score(world.upload(RIGHT, job=job))
+    assert receipt["status"] == "scored"
+    assert "job" not in receipt
+    assert "image" not in receipt
+    assert (kept(world)[0].job, kept(world)[0].image) == ("", "")
+    [shown] = world.board()["entries"]
+    assert (shown["job"], shown["image"]) == ("", "")
+    assert asked == ([job] if job == "earth--falcon--ana--bbbbbbbb" else [])
+
+
+@pytest.mark.parametrize("trouble", ["AccessDeniedException", "ThrottlingException", "no answer"])
+def test_a_submission_is_scored_though_nobody_can_tell_its_image(
+    world: World, monkeypatch: pytest.MonkeyPatch, trouble: str
+) -> None:
+    def fail(self: Any, operation: str, request: Any) -> Any:
+        if operation != "DescribeTrainingJob":
+            return original(self, operation, request)
+        if trouble == "no answer":
+            raise ReadTimeoutError(endpoint_url="https://api.sagemaker")
+        raise ClientError({"Error": {"Code": trouble, "Message": "no"}}, operation)
+
+    original = BaseClient._make_api_call
+    monkeypatch.setattr(BaseClient, "_make_api_call", fail)
+    key = world.upload(RIGHT, job=JOB)
+    receipt = world.score(key)
+    assert (receipt["status"], receipt["job"], receipt["image"]) == ("scored", JOB, "unknown")
+    [shown] = world.board()["entries"]
+    assert (shown["job"], shown["image"]) == (JOB, "unknown")
+    monkeypatch.undo()
+
+
+def test_an_event_that_comes_again_does_not_ask_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = world.upload(RIGHT, job=world.train(JOB))
+    first = world.score(key)
+    monkeypatch.delattr(AwsFiles, "image_of_job")
+    assert world.score(key) == first
+
+
+def test_entries_and_bests_from_before_images_were_kept_are_read(world: World) -> None:
+    world.score(world.upload(RIGHT, job=world.train(JOB)))
+    for item in world.dynamodb.scan(TableName="earth-board")["Items"]:
+        old = {name: value for name, value in item.items() if name != "image"}
+        if item["sk"]["S"].startswith("team#"):
+            del old["job"]
+        world.dynamodb.put_item(TableName="earth-board", Item=old)
+    handler.scorer({"publish": "climate-series"}, None)
+    assert world.board()["entries"][0]["image"] == ""
+    # That entry's job was its sender's word: it is not repeated.
+    again = world.score(world.upload(RIGHT), AT + dt.timedelta(hours=1))
+    assert "job" not in again
 
 
 def test_the_private_score_is_in_the_table_alone(world: World) -> None:
@@ -294,6 +435,9 @@ def test_two_scorers_at_once_lose_no_entry_on_the_page(world: World) -> None:
             raise AssertionError("a board of series needs no answers")
 
         def put_receipt(self, key: str, receipt: dict[str, Any]) -> None: ...
+
+        def image_of_job(self, job: str) -> str | None:
+            raise AssertionError("a board is written from the table alone")
 
         def put_page(self, key: str, text: str) -> None:
             if self.meanwhile:

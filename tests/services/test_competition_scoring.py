@@ -7,13 +7,14 @@ import html.parser
 import json
 import math
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.services.competition import board
+from infra.services.competition import board, provenance
 from infra.services.competition.board import TeamLine
 from infra.services.competition.problems import Fault, Misconfigured
 from infra.services.competition.projects.climate_series import (
@@ -275,10 +276,46 @@ class Page(html.parser.HTMLParser):
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>&amp;"
 
 
+@pytest.mark.parametrize(
+    ("image", "shown"),
+    [
+        ("", ""),
+        ("unknown", "unknown"),
+        (f"1.dkr.ecr.eu-west-1.amazonaws.com/a/b@sha256:{'f' * 64}", "a/b@ffffffffffff"),
+        ("1.dkr.ecr.eu-west-1.amazonaws.com/a:1.2-x", "a:1.2-x"),
+        (f"1.dkr.ecr.eu-west-1.amazonaws.com/a@sha256:{'f' * 63}", "unknown"),
+        ("1.dkr.ecr.eu-west-1.amazonaws.com/a", "unknown"),
+        ("a:1", "unknown"),
+        ("registry/<script>:1", "unknown"),
+        ("registry/a:1\n", "unknown"),
+        ("registry/a:1 onclick=x", "unknown"),
+        ("\u202eregistry/a:1", "unknown"),
+        ("registry/" + "a" * 5000 + ":1", "unknown"),
+    ],
+)
+def test_an_image_is_shown_by_repository_and_digest_or_tag(image: str, shown: str) -> None:
+    assert provenance.short(image) == shown
+
+
+def test_the_board_shows_where_the_best_came_from() -> None:
+    image = f"123456789012.dkr.ecr.us-east-1.amazonaws.com/academy/x-cpu@sha256:{'a' * 64}"
+    mine = replace(line("falcon", 0.8), job="earth--falcon--ana--aaaaaaaa", image=image)
+    found = board.document("climate-series", RULES, [mine, line("owl", 0.9)], AT)
+    assert [(e["job"], e["image"]) for e in found["entries"]] == [
+        ("earth--falcon--ana--aaaaaaaa", "academy/x-cpu@aaaaaaaaaaaa"),
+        ("", ""),
+    ]
+    page = Page(board.page(found, "earth"))
+    assert "academy/x-cpu@aaaaaaaaaaaa" in page.texts
+    assert ("td", {"class": "image", "title": "earth--falcon--ana--aaaaaaaa"}) in page.tags
+
+
 def test_hostile_notes_are_shown_not_run() -> None:
-    found = board.document("climate-series", RULES, [line("falcon", 0.8, note=HOSTILE)], AT)
+    mine = replace(line("falcon", 0.8, note=HOSTILE), job=HOSTILE, image=HOSTILE)
+    found = board.document("climate-series", RULES, [mine], AT)
     page = Page(board.page(found, "earth"))
     assert HOSTILE in page.texts
+    assert found["entries"][0]["image"] == "unknown"
     assert not {"script", "img"} & {tag for tag, _ in page.tags}
     assert not any(name.startswith("on") for _, attrs in page.tags for name in attrs)
 
@@ -293,7 +330,7 @@ def test_the_page_needs_nothing_from_elsewhere_and_is_a_real_table() -> None:
     assert "@import" not in text
     assert len(text) < 10_000
     scopes = [attrs.get("scope") for tag, attrs in page.tags if tag == "th"]
-    assert scopes.count("col") == 6
+    assert scopes.count("col") == 7
     assert scopes.count("row") == 3
     assert {"caption", "main", "h1"} <= {tag for tag, _ in page.tags}
     assert page.texts.index("falcon") < page.texts.index("floor: seasonal naive")

@@ -16,7 +16,7 @@ from infra.services.guard.cloud import InUse, LiveApp, TurnedDown, Unclear, Vers
 from infra.services.guard.problems import Misconfigured
 from infra.services.guard.requests import parse
 from infra.services.guard.training import training_request
-from tests.services.guard_cloud import TRAIN, settings
+from tests.services.guard_cloud import TRAIN, images, settings
 
 AT = dt.datetime(2026, 12, 1, 11, 0, 30, tzinfo=dt.UTC)
 APP = {
@@ -84,6 +84,25 @@ def test_a_space_is_started_on_the_type_with_the_start_script_and_its_tags(
     cloud.create_app(WORKSPACE, "ml.t3.medium")
 
 
+def test_a_space_on_an_image_names_the_image_and_its_version(
+    cloud: AwsCloud, stubs: dict[str, Stubber]
+) -> None:
+    prefix = "arn:aws:sagemaker:us-east-1:123456789012"
+    version = f"{prefix}:image-version/academy-segmentation-cpu/3"
+    resources = {
+        "InstanceType": "ml.t3.medium",
+        "LifecycleConfigArn": LIFECYCLE,
+        "SageMakerImageArn": f"{prefix}:image/academy-segmentation-cpu",
+        "SageMakerImageVersionArn": version,
+    }
+    stubs["starter"].add_response(
+        "create_app",
+        {"AppArn": f"{prefix}:app/d-abc/earth--ana/jupyterlab/x"},
+        {**APP, "ResourceSpec": resources, "Tags": WORKSPACE.tags},
+    )
+    cloud.create_app(WORKSPACE, "ml.t3.medium", version)
+
+
 def test_the_stop_is_a_one_time_schedule_that_deletes_the_app(
     cloud: AwsCloud, stubs: dict[str, Stubber]
 ) -> None:
@@ -109,11 +128,15 @@ def test_the_stop_is_a_one_time_schedule_that_deletes_the_app(
     cloud.put_stop(*where, AT.astimezone(plus_two), "d-abc", "earth--ana")
 
 
-def test_the_training_request_is_legal(cloud: AwsCloud, stubs: dict[str, Stubber]) -> None:
-    asked = parse({**TRAIN, "token": "0" * 32}, settings())
+@pytest.mark.parametrize("images", [None, images()])
+def test_the_training_request_is_legal(
+    cloud: AwsCloud, stubs: dict[str, Stubber], images: Any
+) -> None:
+    rules = settings(images=images)
+    asked = parse({**TRAIN, "token": "0" * 32}, rules)
     from infra.cohort.naming import Names
 
-    request = training_request(asked, WORKSPACE, settings(), Names("earth"))  # type: ignore[arg-type]
+    request = training_request(asked, WORKSPACE, rules, Names("earth"))  # type: ignore[arg-type]
     stubs["starter"].add_response(
         "create_training_job",
         {"TrainingJobArn": "arn:aws:sagemaker:us-east-1:123456789012:training-job/x"},
@@ -189,7 +212,7 @@ def test_a_job_is_read(cloud: AwsCloud, stubs: dict[str, Stubber]) -> None:
         "ModelArtifacts": {"S3ModelArtifacts": "s3://x"},
         "TrainingJobStatus": "Completed",
         "SecondaryStatus": "Completed",
-        "AlgorithmSpecification": {"TrainingInputMode": "File"},
+        "AlgorithmSpecification": {"TrainingInputMode": "File", "TrainingImage": "x@sha256:0"},
         "ResourceConfig": {"VolumeSizeInGB": 1},
         "StoppingCondition": {},
         "CreationTime": AT,
@@ -207,6 +230,7 @@ def test_a_job_is_read(cloud: AwsCloud, stubs: dict[str, Stubber]) -> None:
     job = cloud.job("j")
     assert job is not None
     assert (job.ended, job.code, job.billable_seconds) == (True, "s3://w/c/", 61)
+    assert job.image == "x@sha256:0"
     fail(stubs["sagemaker"], "describe_training_job", NOT_FOUND["code"], NOT_FOUND["message"])
     assert cloud.job("j") is None
 

@@ -8,7 +8,16 @@ import pytest
 
 from infra.services.guard import money
 from infra.services.guard.ledger import freeze
-from tests.services.guard_cloud import CAP, START, TEAMS, Academy, Trouble
+from tests.services.guard_cloud import (
+    CAP,
+    PROJECTS,
+    START,
+    TEAMS,
+    Academy,
+    Trouble,
+    image_of,
+    images,
+)
 
 HOUR = dt.timedelta(hours=1)
 MINUTE = dt.timedelta(minutes=1)
@@ -315,6 +324,153 @@ def test_an_earlier_opening_is_not_taken_for_the_new_one(academy: Academy) -> No
     assert academy.sweep()["open"] == 1
     [name] = academy.cloud.stops
     assert name == "ana--stop-app-00000003"
+
+
+# --- the academy's images -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def imaged() -> Academy:
+    return Academy(projects=PROJECTS, images=images())
+
+
+def test_without_images_spaces_and_jobs_start_on_aws_own(academy: Academy) -> None:
+    opened = academy.ask("ana", op="open_space", project="climate-series")
+    assert "project" not in opened, "AWS's own image is that of every project"
+    [app] = academy.cloud.apps["d-ana", "earth--ana"]
+    assert app.image == ""
+    name = academy.train()["job"]
+    specification = academy.cloud.jobs[name].request["AlgorithmSpecification"]
+    assert specification["TrainingImage"] == (
+        "763104351884.dkr.ecr.us-east-1.amazonaws.com/"
+        "pytorch-training:2.8.0-cpu-py312-ubuntu22.04-sagemaker"
+    )
+    assert specification["ContainerArguments"] == [
+        "python -m pip install --no-index --no-deps --quiet "
+        "/opt/ml/input/data/software/academy-*.whl && exec python -m academy.job"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("asked", "project", "kind"),
+    [
+        ({}, "land-cover", "cpu"),
+        ({"project": "climate-series"}, "climate-series", "cpu"),
+        ({"project": "climate-series", "instance": "ml.g4dn.xlarge"}, "climate-series", "gpu"),
+    ],
+)
+def test_a_space_starts_on_the_image_of_its_project_and_instance(
+    imaged: Academy, asked: dict[str, str], project: str, kind: str
+) -> None:
+    opened = imaged.ask("ana", op="open_space", **asked)
+    assert opened["project"] == project
+    [app] = imaged.cloud.apps["d-ana", "earth--ana"]
+    assert app.image == image_of(project, kind)["app"]
+    assert imaged.ask("ana", op="space")["project"] == project
+
+
+def test_a_space_that_is_open_on_another_image_is_closed_first(imaged: Academy) -> None:
+    opened = imaged.ask("ana", op="open_space", project="climate-series")
+    imaged.cloud.move(MINUTE)
+    for asked in ({}, {"project": "climate-series"}):
+        again = imaged.ask("ana", op="open_space", **asked)
+        assert (again["project"], again["ends_at"]) == ("climate-series", opened["ends_at"])
+    error = imaged.ask("ana", op="open_space", project="land-cover")["error"]
+    assert error["code"] == "busy"
+    assert error["message"] == (
+        "Your space is open for climate-series. Close it before you open it for land-cover; your "
+        "files stay."
+    )
+    assert imaged.money().reserved == opened["reserved_micro_usd"]
+    imaged.ask("ana", op="close_space")
+    imaged.cloud.move(MINUTE)
+    assert imaged.ask("ana", op="open_space", project="land-cover")["project"] == "land-cover"
+
+
+def test_another_version_waits_for_the_next_start(imaged: Academy) -> None:
+    imaged.ask("ana", op="open_space")
+    imaged.cloud.move(MINUTE)
+    imaged.configure(projects=PROJECTS, images=images(version=3))
+    assert imaged.ask("ana", op="open_space", project="land-cover")["status"] == "InService"
+    imaged.ask("ana", op="close_space")
+    imaged.cloud.move(MINUTE)
+    imaged.ask("ana", op="open_space")
+    used = [app.image for app in imaged.cloud.apps["d-ana", "earth--ana"]]
+    assert used == [image_of("land-cover", "cpu", version)["app"] for version in (2, 3)]
+
+
+def test_a_space_from_before_the_images_moves_when_it_starts_anew(academy: Academy) -> None:
+    academy.ask("ana", op="open_space")
+    academy.cloud.move(MINUTE)
+    academy.configure(projects=PROJECTS, images=images())
+    assert "project" not in academy.ask("ana", op="open_space")
+    error = academy.ask("ana", op="open_space", project="land-cover")["error"]
+    assert "open on an image of AWS's own" in error["message"]
+    academy.ask("ana", op="close_space")
+    academy.cloud.move(MINUTE)
+    assert academy.ask("ana", op="open_space")["project"] == "land-cover"
+
+
+def test_a_start_that_broke_off_goes_on_with_the_image_that_it_had(imaged: Academy) -> None:
+    calls = imaged.cloud.trouble.calls
+    imaged.cloud.trouble.how = "lost_before"
+    # workspace, account, find, apply, put_stop, create_app
+    imaged.cloud.trouble.at = 5
+    assert imaged.ask("ana", op="open_space", project="climate-series")["error"]
+    assert "create_app" in calls
+    assert not imaged.cloud.apps
+    imaged.cloud.move(2 * MINUTE)
+    opened = imaged.ask("ana", op="open_space", project="land-cover")
+    assert opened["project"] == "climate-series"
+    [app] = imaged.cloud.apps["d-ana", "earth--ana"]
+    assert app.image == image_of("climate-series", "cpu")["app"]
+    assert len(imaged.ledger.open_of("ana")) == 1
+
+
+def test_images_that_lack_one_start_nothing_and_reserve_nothing() -> None:
+    """Never AWS's own by chance: a notebook that works there may not work in the job."""
+    academy = Academy(projects=PROJECTS, images={"land-cover": {"cpu": image_of("x", "cpu")}})
+    answers = [
+        academy.ask("ana", op="open_space", project="climate-series"),
+        academy.ask("ana", op="open_space", instance="ml.g4dn.xlarge"),
+        academy.train(),
+    ]
+    assert {answer["error"]["code"] for answer in answers} == {"unavailable"}
+    assert academy.ledger.reservations == {}
+    assert (academy.cloud.apps, academy.cloud.jobs) == ({}, {})
+
+
+@pytest.mark.parametrize(("instance", "kind"), [("ml.m5.large", "cpu"), ("ml.g5.xlarge", "gpu")])
+def test_a_job_runs_on_the_spaces_layers_by_digest_and_installs_nothing(
+    imaged: Academy, instance: str, kind: str
+) -> None:
+    name = imaged.train(instance=instance)["job"]
+    request = imaged.cloud.jobs[name].request
+    job = image_of("climate-series", kind)["job"]
+    specification = request["AlgorithmSpecification"]
+    assert specification["TrainingImage"] == job
+    assert "@sha256:" in job
+    assert specification["ContainerArguments"] == ["exec python -m academy.job"]
+    assert [channel["ChannelName"] for channel in request["InputDataConfig"]] == ["code", "data"]
+
+
+def test_a_jobs_answer_and_the_ledger_say_what_it_ran_on(imaged: Academy) -> None:
+    name = imaged.train()["job"]
+    job = image_of("climate-series", "cpu")["job"]
+    assert imaged.ask("ana", op="job", job=name)["image"] == job
+    # What it ran on is known of SageMaker, whatever the settings say by then.
+    imaged.configure(projects=PROJECTS, images=images(version=3))
+    imaged.cloud.move(HOUR)
+    imaged.ask("ana", op="open_space")
+    imaged.cloud.move(MINUTE)
+    imaged.ask("ana", op="close_space")
+    imaged.cloud.move(MINUTE)
+    imaged.sweep()
+    lines = imaged.ask("ana", op="budget")["entries"]
+    assert {line["kind"]: line["image"] for line in lines} == {
+        "job": job,
+        "space": image_of("land-cover", "cpu", 3)["app"],
+    }
 
 
 # --- money, dates, identity -----------------------------------------------------------------------

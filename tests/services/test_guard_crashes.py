@@ -134,11 +134,11 @@ def test_a_second_opening_waits_for_the_first_one_that_is_starting() -> None:
     seen: list[object] = []
     create = academy.cloud.create_app
 
-    def meanwhile(workspace: object, instance: str) -> None:
+    def meanwhile(workspace: object, instance: str, image: str) -> None:
         seen.append(academy.ask("ana", op="open_space")["status"])
         seen.append(academy.ask("ana", op="space")["status"])
         seen.append(academy.ask("ana", op="close_space")["error"]["code"])
-        create(workspace, instance)  # type: ignore[arg-type]
+        create(workspace, instance, image)  # type: ignore[arg-type]
 
     academy.cloud.create_app = meanwhile  # type: ignore[method-assign,assignment]
     assert academy.ask("ana", op="open_space")["ok"]

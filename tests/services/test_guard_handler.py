@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from infra.services.guard import handler
-from infra.services.guard.settings import settings_document
+from infra.services.guard.settings import MAX_CHARACTERS, settings_document
 from infra.services.guard.turns import MemoryTurns
-from tests.services.guard_cloud import TRAIN, Academy, settings
+from tests.services.guard_cloud import TRAIN, Academy, settings, settings_text
 
 ARN = "arn:aws:lambda:us-east-1:123456789012:function:earth-broker"
 
@@ -192,4 +192,28 @@ def test_settings_fit_the_parameter_with_room_to_spare() -> None:
         submissions_per_day=100,
         closes=settings().starts,
     )
-    assert len(text) < 4096
+    assert len(text) < MAX_CHARACTERS
+
+
+def test_settings_with_images_fit_too_for_the_longest_names_and_more_projects() -> None:
+    """Today's most are two projects; four, each on both kinds of instances, fit as well."""
+    image = {
+        "app": "arn:aws:sagemaker:ap-southeast-1:123456789012:image-version/"
+        f"academy-{'x' * 12}-cpu/999999",
+        "job": "123456789012.dkr.ecr.ap-southeast-1.amazonaws.com/"
+        f"academy/{'x' * 12}-cpu@sha256:{'0' * 64}",
+    }
+    projects = [f"project-{number}" for number in range(4)]
+    text = settings_text(
+        cohort="c" * 24,
+        region="ap-southeast-1",
+        studio_instances=[f"ml.g4dn.{i:02d}xlarge" for i in range(10)],
+        training_instances=[f"ml.g4dn.{i:02d}xlarge" for i in range(10)],
+        projects=projects,
+        data_bucket="d" * 63,
+        work_bucket="w" * 63,
+        schedule_group="g" * 64,
+        stopper_role_arn="r" * 200,
+        images={project: {"cpu": image, "gpu": image} for project in projects},
+    )
+    assert len(text) < MAX_CHARACTERS

@@ -153,6 +153,30 @@ def test_absurd_hours_of_a_space_are_refused(
     assert academy.cloud.stops == {}
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"project": "climate-series/../../vault"},
+        {"project": "*"},
+        {"project": "\u202eseires-etamilc"},
+        {"project": ["climate-series"]},
+        {"project": "x" * 2**20},
+        {"image": "arn:aws:sagemaker:us-east-1:123456789012:image-version/mine/1"},
+        {"SageMakerImageVersionArn": "arn:aws:sagemaker:us-east-1:123456789012:image-version/m/1"},
+        {"LifecycleConfigArn": "None"},
+    ],
+)
+def test_no_image_of_a_learners_own_can_be_asked_for(
+    academy: Academy, caplog: pytest.LogCaptureFixture, change: dict[str, Any]
+) -> None:
+    with caplog.at_level(logging.INFO):
+        answer = handler.broker({"op": "open_space", **change}, Context(f"{ARN}:ana"))
+    assert answer["error"]["code"] == "input"
+    assert academy.ledger.reservations == {}
+    assert academy.cloud.trouble.calls == []
+    assert len(caplog.records[-1].message) < 1_000
+
+
 @pytest.mark.parametrize("instance", ["ml.*", "*", "system", "ml.p5.48xlarge", "ml.g5.xlarge", ""])
 def test_an_unlisted_type_of_a_space_is_refused(academy: Academy, instance: str) -> None:
     answer = handler.broker({"op": "open_space", "instance": instance}, Context(f"{ARN}:ana"))

@@ -96,6 +96,22 @@ def books(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
         yield make_table(boto3.client("dynamodb", "us-east-1"))
 
 
+def test_the_ledger_keeps_what_something_ran_on(books: Ledger) -> None:
+    books.account("ana", 50_000_000)
+    version = "arn:aws:sagemaker:us-east-1:123456789012:image-version/academy-forecasting-cpu/3"
+    space = held(id="space", kind="space", project="climate-series", image=version)
+    mine = books.apply(reserve(space, None))
+    assert books.find("ana", "space") == mine
+    assert (mine.project, mine.image) == ("climate-series", version)
+    books.apply(ledger.settle(mine, at=NOW + HOUR, seconds=60))
+    job = books.apply(reserve(held(), None))
+    assert books.find("ana", job.id) == job, "a job's reservation has neither"
+    books.apply(ledger.settle(job, at=NOW + 2 * HOUR, seconds=60, image="x@sha256:0"))
+    never = books.apply(reserve(held(id="bbbbbbbb", token="b" * 32), None))
+    books.apply(ledger.release(never, at=NOW + 3 * HOUR, note="never started"))
+    assert [line.image for line in books.entries("ana", 20)] == ["", "x@sha256:0", version]
+
+
 def test_reserving_moves_money_and_settling_spends_it(books: Ledger) -> None:
     books.account("ana", 5_000_000)
     mine = books.apply(reserve(held(), None))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any
 
@@ -9,13 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from infra.cohort.images import accelerator_of
+from infra.cohort.prices import PriceList
 from infra.services.guard.problems import Misconfigured, Refusal
-from infra.services.guard.requests import BudgetOf, Train, learner_of, parse
-from infra.services.guard.settings import Settings
-from tests.services.guard_cloud import TRAIN, settings
+from infra.services.guard.requests import BudgetOf, OpenSpace, Train, learner_of, parse
+from infra.services.guard.settings import Image, Settings, accelerator
+from tests.services.guard_cloud import TRAIN, image_of, images, settings, settings_text
 
 FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:earth-broker"
 ASKED = {**TRAIN, "token": "0" * 32}
+DOCUMENT = json.loads(settings_text())
 
 
 def test_the_alias_is_the_learner() -> None:
@@ -151,6 +155,25 @@ def test_a_name_that_no_job_can_have_is_refused(job: Any) -> None:
         parse({"op": "job", "job": job}, settings())
 
 
+def test_a_space_may_be_asked_for_a_project() -> None:
+    asked = parse({"op": "open_space", "project": "climate-series"}, settings())
+    assert asked == OpenSpace("ml.t3.medium", None, "climate-series")
+    assert parse({"op": "open_space"}, settings()) == OpenSpace("ml.t3.medium", None, None)
+
+
+@pytest.mark.parametrize(
+    "project",
+    ["land-cover", "", "*", "climate-series\n", "climate-series/../x", ["climate-series"], 7, True],
+)
+@pytest.mark.parametrize("asked", [ASKED, {"op": "open_space"}])
+def test_a_project_that_the_cohort_does_not_have_is_refused(
+    asked: dict[str, Any], project: Any
+) -> None:
+    with pytest.raises(Refusal, match="expected one of climate-series") as refused:
+        parse({**asked, "project": project}, settings())
+    assert refused.value.code == "input"
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
@@ -182,3 +205,56 @@ def test_settings_that_cannot_be_read_name_their_fault() -> None:
         Settings.from_json('{"version": 1, "cap_micro_usd": 1.5}')
     with pytest.raises(Misconfigured, match="version 2"):
         Settings.from_json('{"version": 2}')
+
+
+def test_settings_from_before_there_were_images_are_read() -> None:
+    """The function and its settings change in one deploy, one after the other."""
+    before = {name: value for name, value in DOCUMENT.items() if name != "images"}
+    found = Settings.from_json(json.dumps(before))
+    assert found == settings()
+    assert found.image("climate-series", "ml.m5.large") is None
+
+
+def test_an_image_is_found_by_project_and_what_the_instance_computes_on() -> None:
+    found = settings(projects=["land-cover", "climate-series"], images=images())
+    image = found.image("land-cover", "ml.g5.xlarge")
+    assert image == Image(**image_of("land-cover", "gpu"))
+    assert image.app_image == (
+        "arn:aws:sagemaker:us-east-1:123456789012:image/academy-segmentation-gpu"
+    )
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        {},
+        {"app": image_of("x", "cpu")["app"]},
+        {**image_of("x", "cpu"), "app": image_of("x", "cpu")["app"].replace("-version", "")},
+        {**image_of("x", "cpu"), "app": "$" + "{Token[TOKEN.1]}"},
+        # By a tag: what it names could change.
+        {**image_of("x", "cpu"), "job": image_of("x", "cpu")["job"].split("@")[0] + ":latest"},
+        {**image_of("x", "cpu"), "job": "elsewhere.example.org/x@sha256:" + "0" * 64},
+        {**image_of("x", "cpu"), "job": image_of("x", "cpu")["job"] + "\n"},
+        "arn",
+        None,
+    ],
+)
+def test_settings_with_an_image_that_is_none_are_refused(image: Any) -> None:
+    with pytest.raises(Misconfigured, match="settings"):
+        Settings.from_json(json.dumps({**DOCUMENT, "images": {"climate-series": {"cpu": image}}}))
+
+
+@pytest.mark.parametrize("images", [["x"], {"climate-series": "x"}, "x", 7])
+def test_settings_whose_images_are_no_mapping_are_refused(images: Any) -> None:
+    with pytest.raises(Misconfigured):
+        Settings.from_json(json.dumps({**DOCUMENT, "images": images}))
+
+
+def test_services_and_the_admins_side_agree_on_what_an_instance_computes_on() -> None:
+    types = {
+        kind for of_kind in PriceList.snapshot().table["us-east-1"].values() for kind in of_kind
+    }
+    assert len(types) > 10
+    assert {each: accelerator(each) for each in types} == {
+        each: accelerator_of(each) for each in types
+    }

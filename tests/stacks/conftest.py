@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ os.environ.setdefault("CDK_VALIDATION", "false")
 from aws_cdk import App
 from aws_cdk.assertions import Template
 
+from infra.cohort.images import FLAVOURS, Built, ImageVersion
 from infra.cohort.loading import load
 from infra.cohort.model import Cohort
 from infra.cohort.naming import Names
@@ -61,9 +63,28 @@ class Academy:
                     yield f"{stack}/{logical_id}", resource
 
 
-def synthesize(cohort: Cohort, outdir: Path) -> Academy:
+def image_version(number: int = 2, flavours: tuple[str, ...] = FLAVOURS) -> ImageVersion:
+    """A version of the images, whose digests tell number, flavour and stage."""
+
+    def digest(flavour: str, stage: int) -> str:
+        return f"sha256:{number:02d}{FLAVOURS.index(flavour)}{stage}{'0' * 60}"
+
+    return ImageVersion(
+        number=number,
+        built=dt.datetime(2026, 11, 28, 14, tzinfo=dt.UTC),
+        source="0" * 64,
+        images={
+            flavour: Built(
+                workspace=digest(flavour, 0), training=digest(flavour, 1), bytes=5_000_000_000
+            )
+            for flavour in flavours
+        },
+    )
+
+
+def synthesize(cohort: Cohort, outdir: Path, images: ImageVersion | None = None) -> Academy:
     app = App(outdir=str(outdir), context=CONTEXT)
-    stacks = add_stacks(app, cohort, account=ACCOUNT)
+    stacks = add_stacks(app, cohort, account=ACCOUNT, images=images)
     assembly = app.synth(validate_on_synthesis=False)
     manifest = json.loads((outdir / "manifest.json").read_text())
     return Academy(
@@ -87,8 +108,8 @@ def cohort() -> Cohort:
 
 
 @pytest.fixture(scope="session")
-def synthesis() -> Callable[[Cohort, Path], Academy]:
-    """Synthesizes a cohort into a folder."""
+def synthesis() -> Callable[..., Academy]:
+    """Synthesizes a cohort into a folder, on a version of the images if one is given."""
     return synthesize
 
 
@@ -105,9 +126,18 @@ def protected(cohort: Cohort, tmp_path_factory: pytest.TempPathFactory) -> Acade
 
 
 @pytest.fixture(scope="session")
+def imaged(cohort: Cohort, tmp_path_factory: pytest.TempPathFactory) -> Academy:
+    """The example cohort on version 2 of the academy's images."""
+    return synthesize(cohort, tmp_path_factory.mktemp("imaged"), image_version())
+
+
+@pytest.fixture(scope="session")
 def permissions(academy: Academy) -> dict[str, dict[str, dict[str, Any]]]:
     """Role name -> Sid -> statement, with actions and resources always as lists."""
+    return permissions_of(academy)
 
+
+def permissions_of(academy: Academy) -> dict[str, dict[str, dict[str, Any]]]:
     def listed(value: str | list[str]) -> list[str]:
         return value if isinstance(value, list) else [value]
 

@@ -70,6 +70,17 @@ def test_the_board_is_encrypted_with_the_records_key_found_by_its_alias(template
     assert str(key).count(academy.names.key_alias("records")) == 1
 
 
+def test_the_scorer_sees_the_cohorts_jobs_by_name_and_starts_and_stops_none(academy, permissions):
+    scorer = permissions[academy.names.role("service", "scorer")]
+    statements = [s for s in scorer.values() if any("sagemaker" in a for a in s["Action"])]
+    assert [(s["Action"], s["Resource"]) for s in statements] == [
+        (
+            ["sagemaker:DescribeTrainingJob"],
+            ["arn:aws:sagemaker:us-east-1:123456789012:training-job/earth-2026-fall--*"],
+        )
+    ]
+
+
 def test_the_scorer_writes_receipts_and_boards_and_no_submission(academy, permissions):
     written = {
         name

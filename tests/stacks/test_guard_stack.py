@@ -146,8 +146,9 @@ def test_forallvalues_never_stands_without_null(statements):
     for role, by_sid in statements.items():
         for sid, statement in by_sid.items():
             condition = statement.get("Condition", {})
-            for key in condition.get("ForAllValues:StringEquals", {}):
-                assert condition["Null"][key] == "false", (role, sid)
+            for operator, keys in condition.items():
+                for key in keys if operator.startswith("ForAllValues:") else ():
+                    assert condition["Null"][key] == "false", (role, sid)
 
 
 def test_only_the_broker_starts_what_bills(statements):

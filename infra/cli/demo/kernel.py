@@ -44,6 +44,9 @@ class Lab:
         self.base = f"{parts.scheme}://{parts.netloc}{parts.path.removesuffix('/lab')}"
         self.token = parse_qs(parts.query).get("token", [""])[0]
         self.http.headers["Authorization"] = f"token {self.token}"
+        # Where no token proves who asks, JupyterLab wants its cookie back, as from its own page.
+        if xsrf := self.http.cookies.get("_xsrf"):
+            self.http.headers["X-XSRFToken"] = xsrf
 
     def contents(self, path: str) -> dict[str, Any] | None:
         """A file or folder of the home as Jupyter's contents API describes it, or None."""

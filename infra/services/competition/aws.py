@@ -1,30 +1,39 @@
-"""The scorer's files in S3 and its settings in Systems Manager: the only file of the competition
-that speaks to them."""
+"""The scorer's files in S3, its settings in Systems Manager and what SageMaker says of a job: the
+only file of the competition that speaks to them."""
 
 from __future__ import annotations
 
 import datetime as dt
 import json
+import logging
 from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.services.competition.problems import Misconfigured
+from infra.services.competition.provenance import UNKNOWN
 from infra.services.competition.submission import Upload
+
+log = logging.getLogger(__name__)
 
 _CONFIG = Config(
     connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 4}
 )
+# Nobody's score waits long for where it came from.
+_BRIEFLY = Config(
+    connect_timeout=3, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 2}
+)
 
 
 class AwsFiles:
-    """Submissions, receipts, answers and pages."""
+    """Submissions, receipts, answers and pages, and the images of jobs."""
 
     def __init__(self, *, work: str, vault: str, site: str) -> None:
         self._s3 = boto3.client("s3", config=_CONFIG)
         self._parameters = boto3.client("ssm", config=_CONFIG)
+        self._jobs = boto3.client("sagemaker", config=_BRIEFLY)
         self._work, self._vault, self._site = work, vault, site
 
     def parameter(self, name: str) -> str:
@@ -85,3 +94,30 @@ class AwsFiles:
             # A board changes at any minute; nobody should look at yesterday's.
             CacheControl="no-cache",
         )
+
+    def image_of_job(self, job: str) -> str | None:
+        """The image that the training job ran on, `UNKNOWN` if SageMaker does not say just now, or
+        None if there is no such job. Never fails."""
+        try:
+            found = self._jobs.describe_training_job(TrainingJobName=job)
+        except ClientError as error:
+            if _missing(error):
+                return None
+            log.warning("the image of %s is not known: %s", job, error)
+            return UNKNOWN
+        except BotoCoreError as error:
+            log.warning("the image of %s is not known: %s", job, error)
+            return UNKNOWN
+        return str(found.get("AlgorithmSpecification", {}).get("TrainingImage") or UNKNOWN)
+
+
+def _missing(error: ClientError) -> bool:
+    """Whether there is no such job.
+
+    DescribeTrainingJob says so by a ValidationException, "Requested resource not found.".
+    """
+    code = str(error.response["Error"]["Code"])
+    message = str(error.response["Error"].get("Message", "")).lower()
+    return code in ("ResourceNotFound", "ResourceNotFoundException") or (
+        code == "ValidationException" and ("not found" in message or "could not find" in message)
+    )

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.services.competition.projects.project import Better, Line
+from infra.services.competition.provenance import short
 
 #: Digits that a public score is shown with; equal when rounded is equal in rank.
 DIGITS = 4
@@ -31,7 +32,8 @@ class Rules:
 
 @dataclass(frozen=True)
 class TeamLine:
-    """A team's best public score in a project. `version` grows with every change."""
+    """A team's best public score in a project, and where that entry comes from. `version` grows
+    with every change."""
 
     team: str
     best: float
@@ -39,6 +41,8 @@ class TeamLine:
     note: str
     submissions: int
     version: int
+    job: str = ""
+    image: str = ""
 
 
 def order(score: float, better: Better) -> float:
@@ -65,6 +69,8 @@ def document(
                 "submissions": line.submissions,
                 "submitted": _instant(line.best_at),
                 "note": line.note,
+                "job": line.job,
+                "image": short(line.image),
             }
         )
     return {
@@ -109,7 +115,8 @@ def page(board: dict[str, Any], cohort: str) -> str:
 <caption>Leaderboard</caption>
 <thead><tr><th scope="col" class="number">Rank</th><th scope="col">Team</th>
 <th scope="col" class="number">Score</th><th scope="col" class="number">Submissions</th>
-<th scope="col">Best one sent (UTC)</th><th scope="col">Note</th></tr></thead>
+<th scope="col">Best one sent (UTC)</th><th scope="col">Trained on</th>
+<th scope="col">Note</th></tr></thead>
 <tbody>
 {body}
 </tbody>
@@ -138,6 +145,8 @@ def _lower_first(text: str) -> str:
 
 def _entry_row(entry: dict[str, Any]) -> str:
     note = html.escape(entry["note"]) or "&ndash;"
+    image = html.escape(entry["image"]) or "&ndash;"
+    job = f' title="{html.escape(entry["job"])}"' if entry["job"] else ""
     leader = ' class="leader"' if entry["rank"] == 1 else ""
     return (
         f'<tr{leader}><td class="number">{int(entry["rank"])}</td>'
@@ -145,6 +154,7 @@ def _entry_row(entry: dict[str, Any]) -> str:
         f'<td class="number score">{entry["score"]:.{DIGITS}f}</td>'
         f'<td class="number">{int(entry["submissions"])}</td>'
         f'<td class="when">{_moment(entry["submitted"])}</td>'
+        f'<td class="image"{job}><bdi>{image}</bdi></td>'
         f'<td class="note"><bdi>{note}</bdi></td></tr>'
     )
 
@@ -152,7 +162,7 @@ def _entry_row(entry: dict[str, Any]) -> str:
 def _line_row(line: dict[str, Any]) -> str:
     return (
         f'<tr class="line"><td></td><th scope="row">{html.escape(line["name"])}</th>'
-        f'<td class="number score">{line["score"]:.{DIGITS}f}</td><td></td><td></td><td></td></tr>'
+        f'<td class="number score">{line["score"]:.{DIGITS}f}</td>{"<td></td>" * 4}</tr>'
     )
 
 
@@ -208,6 +218,7 @@ tbody th { font-weight: 600; white-space: nowrap; }
 .number { text-align: right; font-variant-numeric: tabular-nums; }
 .score { font-weight: 600; }
 .when { white-space: nowrap; font-variant-numeric: tabular-nums; }
+.image { color: var(--soft); min-width: 11rem; font-size: .85rem; overflow-wrap: anywhere; }
 .note { color: var(--soft); min-width: 12rem; overflow-wrap: anywhere; }
 .leader { background: var(--mark); }
 .leader .score { color: var(--accent); }

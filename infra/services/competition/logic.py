@@ -13,9 +13,10 @@ import logging
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from infra.services.competition import board, projects
+from infra.services.competition import board, projects, provenance
 from infra.services.competition.problems import Fault
 from infra.services.competition.projects.project import Answers, Project, Result
+from infra.services.competition.provenance import Provenance
 from infra.services.competition.settings import CompetitionSettings
 from infra.services.competition.store import BoardTable, DayFull, Duplicate, Entry
 from infra.services.competition.submission import Sender, Upload
@@ -33,6 +34,10 @@ class Files(Protocol):
     def put_receipt(self, key: str, receipt: dict[str, Any]) -> None: ...
 
     def put_page(self, key: str, text: str) -> None: ...
+
+    def image_of_job(self, job: str) -> str | None:
+        """What the training job ran on, `provenance.UNKNOWN`, or None if there is no such job.
+        Never fails."""
 
 
 def score_upload(
@@ -56,6 +61,9 @@ def score_upload(
     counted = entry.key == upload.key
     publish(sender.project, settings, files, table, now)
     receipt = _receipt(upload, "scored", message, entry.public_score, counted=counted)
+    # An entry from before images were kept has a job that nobody checked.
+    if entry.image:
+        receipt |= {"job": entry.job, "image": provenance.short(entry.image)}
     if result.classes:
         receipt["classes"] = {n: round(f1, board.DIGITS) for n, f1 in result.classes.items()}
     # Last: who waits for the receipt finds the board renewed.
@@ -78,6 +86,9 @@ def _scored(
         raise Fault(f"The competition closed on {settings.closes} (UTC).")
     project = projects.of(sender.project)
     result = project.score(upload.content, _answers(files, sender.project))
+    known = table.find(sender.project, sender.team, upload.digest)
+    # An entry keeps the provenance that it came with.
+    source = _provenance(upload, sender, settings, files) if known is None else Provenance()
     entry = Entry(
         project=sender.project,
         team=sender.team,
@@ -88,11 +99,11 @@ def _scored(
         private_score=result.private,
         note=upload.note,
         learner=upload.learner,
-        job=upload.job,
+        job=source.job,
+        image=source.image,
         record=result.record,
     )
     try:
-        known = table.find(entry.project, entry.team, entry.digest)
         if known is None:
             table.record(entry, settings.submissions_per_day, project.better)
             known = entry
@@ -115,6 +126,18 @@ def _scored(
             ),
         )
     return known, result, f"Scored {shown} on the public part ({_reading(project)})."
+
+
+def _provenance(
+    upload: Upload, sender: Sender, settings: CompetitionSettings, files: Files
+) -> Provenance:
+    if not provenance.of_team(upload.job, settings.cohort, sender.team):
+        return Provenance()
+    image = files.image_of_job(upload.job)
+    if image is None:
+        log.info("%s names %s, and there is no such job", upload.key, upload.job)
+        return Provenance()
+    return Provenance(upload.job, image)
 
 
 def _answers(files: Files, project: str) -> Answers:

@@ -12,7 +12,7 @@ import random
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import boto3
@@ -28,7 +28,11 @@ Item = dict[str, dict[str, Any]]
 
 @dataclass(frozen=True)
 class Entry:
-    """A submission that was scored. The private score leaves the table at the close."""
+    """A submission that was scored. The private score leaves the table at the close.
+
+    `job` is the team's training job that made it and `image` what that ran on, in full; empty where
+    none is known.
+    """
 
     project: str
     team: str
@@ -41,6 +45,7 @@ class Entry:
     learner: str
     job: str
     record: bytes = b""
+    image: str = ""
 
 
 class Duplicate(Exception):
@@ -187,11 +192,20 @@ def _best(entry: Entry, line: TeamLine | None, better: Better) -> TeamLine:
     submissions = (line.submissions if line else 0) + 1
     version = (line.version if line else 0) + 1
     # The same score again does not take the earlier one's place, whatever order they arrive in.
-    best = (entry.public_score, entry.received, entry.note)
-    if line is not None:
-        known = (line.best, line.best_at, line.note)
-        best = min(known, best, key=lambda b: (order(b[0], better), b[1]))
-    return TeamLine(entry.team, *best, submissions, version)
+    new = TeamLine(
+        team=entry.team,
+        best=entry.public_score,
+        best_at=entry.received,
+        note=entry.note,
+        submissions=submissions,
+        version=version,
+        job=entry.job,
+        image=entry.image,
+    )
+    if line is None:
+        return new
+    known = replace(line, submissions=submissions, version=version)
+    return min(known, new, key=lambda each: (order(each.best, better), each.best_at))
 
 
 def _key(project: str, sort: str) -> Item:
@@ -214,6 +228,7 @@ def _team_item(project: str, line: TeamLine) -> Item:
         "note": {"S": line.note},
         "submissions": {"N": str(line.submissions)},
         "version": {"N": str(line.version)},
+        **_texts(job=line.job, image=line.image),
     }
 
 
@@ -225,6 +240,8 @@ def _team(item: Item) -> TeamLine:
         note=item["note"]["S"],
         submissions=int(item["submissions"]["N"]),
         version=int(item["version"]["N"]),
+        job=_text(item, "job"),
+        image=_text(item, "image"),
     )
 
 
@@ -238,6 +255,7 @@ def _entry_item(entry: Entry) -> Item:
         "learner": {"S": entry.learner},
         "job": {"S": entry.job},
         **({"record": {"B": entry.record}} if entry.record else {}),
+        **_texts(image=entry.image),
     }
 
 
@@ -254,4 +272,14 @@ def _entry(project: str, team: str, digest: str, item: Item) -> Entry:
         learner=item["learner"]["S"],
         job=item["job"]["S"],
         record=bytes(item["record"]["B"]) if "record" in item else b"",
+        image=_text(item, "image"),
     )
+
+
+def _texts(**members: str) -> Item:
+    """Members that are left out where they are empty, as they are in items from before them."""
+    return {name: {"S": value} for name, value in members.items() if value}
+
+
+def _text(item: Item, name: str) -> str:
+    return str(item[name]["S"]) if name in item else ""

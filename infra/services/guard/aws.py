@@ -25,6 +25,7 @@ from infra.services.guard.cloud import (
     Workspace,
 )
 from infra.services.guard.problems import Misconfigured
+from infra.services.guard.settings import image_of_version
 
 T = TypeVar("T")
 
@@ -100,8 +101,12 @@ class AwsCloud:
             failure=str(found.get("FailureReason", "")),
         )
 
-    def create_app(self, workspace: Workspace, instance: str) -> None:
+    def create_app(self, workspace: Workspace, instance: str, image: str = "") -> None:
         resources = {"InstanceType": instance}
+        if image:
+            # SageMaker goes by the version alone; IAM holds the request to both.
+            resources["SageMakerImageArn"] = image_of_version(image)
+            resources["SageMakerImageVersionArn"] = image
         if workspace.lifecycle_config:
             resources["LifecycleConfigArn"] = workspace.lifecycle_config
         _call(
@@ -191,6 +196,7 @@ class AwsCloud:
             if "BillableTimeInSeconds" in found
             else None,
             failure=str(found.get("FailureReason", "")),
+            image=str(found.get("AlgorithmSpecification", {}).get("TrainingImage", "")),
         )
 
     def create_job(self, request: dict[str, Any]) -> None:

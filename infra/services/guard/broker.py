@@ -37,6 +37,7 @@ from infra.services.guard.requests import (
     Train,
     parse,
 )
+from infra.services.guard.settings import image_of_version
 from infra.services.guard.storage_prices import storage_prices
 from infra.services.guard.training import billed_disk_gb, training_request
 
@@ -119,6 +120,7 @@ def open_space(guard: Guard, call: Call, asked: OpenSpace) -> Answer:
                     f"Your space is open on {held.instance}. Close it before you open it on "
                     f"{asked.instance}.",
                 )
+            _on_its_image(guard, held, asked.project)
             follow_up(guard, held, call.now)
             return _open_answer(held, app.status if app else "Pending")
         if app is not None and app.status == "Deleting":
@@ -133,6 +135,8 @@ def open_space(guard: Guard, call: Call, asked: OpenSpace) -> Answer:
     seconds = asked.seconds or min(guard.settings.studio_max_hours * 3600, _left(guard, call))
     _ends_in_time(guard, call, seconds)
     price = guard.prices.micro_usd_per_hour(guard.settings.region, "studio", asked.instance)
+    project = asked.project or guard.settings.projects[0]
+    image = guard.settings.image(project, asked.instance)
     new = Reservation(
         learner=call.learner,
         id=SPACE,
@@ -150,14 +154,37 @@ def open_space(guard: Guard, call: Call, asked: OpenSpace) -> Answer:
         created_at=call.now,
         ends_at=call.now + dt.timedelta(seconds=seconds),
         lease_until=call.lease_until,
+        # AWS's own image is that of every project.
+        project=project if image else "",
+        image=image.app if image else "",
     )
     what = f"this could cost up to {{}} ({asked.instance} for {money.span(seconds)})"
     reserved = _reserve(guard, new, held, what)
     return _start_space(guard, call, workspace, reserved)
 
 
+def _on_its_image(guard: Guard, held: Reservation, project: str | None) -> None:
+    """Refuse who asks for `project` while the space is open on another image than its.
+
+    A later version of the same image is no other: the space moves to it when it starts anew.
+    """
+    wanted = guard.settings.image(project, held.instance) if project is not None else None
+    if wanted is None or (held.image and image_of_version(held.image) == wanted.app_image):
+        return
+    open_on = f"for {held.project}" if held.project else "on an image of AWS's own"
+    raise Refusal(
+        "busy",
+        f"Your space is open {open_on}. Close it before you open it for {project}; your files "
+        "stay.",
+    )
+
+
 def _resume_space(guard: Guard, call: Call, workspace: Workspace, held: Reservation) -> Answer:
-    """Go on where an earlier invocation broke off, with what it had reserved."""
+    """Go on where an earlier invocation broke off, with what it had reserved.
+
+    On its instance and its image, whatever is asked now: it may have started all the same. The
+    answer says which.
+    """
     if held.ends_at <= call.now + dt.timedelta(seconds=MIN_SECONDS):
         raise Refusal(
             "busy",
@@ -187,7 +214,7 @@ def _start_space(guard: Guard, call: Call, workspace: Workspace, held: Reservati
             raise _turned_down("space", held, error) from error
         raise
     try:
-        guard.cloud.create_app(workspace, held.instance)
+        guard.cloud.create_app(workspace, held.instance, held.image)
     except (TurnedDown, Unclear) as error:
         app = app_of(held, guard.cloud.app(held.domain, held.name))
         if app is None or app.status not in ("Pending", "InService"):
@@ -212,11 +239,13 @@ def _note_start(guard: Guard, call: Call, held: Reservation) -> None:
 
 
 def _open_answer(held: Reservation, status: str) -> Answer:
+    """How an open space is; `project` where it is open on the image of one."""
     return {
         "status": status,
         "instance": held.instance,
         "ends_at": _instant(held.ends_at),
         "reserved_micro_usd": held.amount,
+        **({"project": held.project} if held.project else {}),
     }
 
 
@@ -233,12 +262,7 @@ def space(guard: Guard, call: Call, asked: Space) -> Answer:
     status = app.status if app is not None else "Pending"
     if app is not None and app.gone:
         raise Changed
-    found: Answer = {
-        "status": status,
-        "instance": held.instance,
-        "ends_at": _instant(after.ends_at),
-        "reserved_micro_usd": after.amount,
-    }
+    found = _open_answer(after, status)
     if asked.link and status == "InService":
         found["url"] = guard.cloud.presigned_url(workspace_of(guard, call.learner))
     return found
@@ -403,6 +427,8 @@ def job(guard: Guard, call: Call, asked: JobStatus) -> Answer:
         "status": found.status,
         "secondary_status": found.secondary_status,
     }
+    if found.image:
+        answer["image"] = found.image
     if found.failure:
         answer["failure"] = found.failure
     if found.billable_seconds is not None:
@@ -486,6 +512,7 @@ def _line(entry: Entry) -> Answer:
         "billed_micro_usd": entry.billed,
         "overrun": entry.overrun,
         "note": entry.note,
+        **({"image": entry.image} if entry.image else {}),
     }
 
 

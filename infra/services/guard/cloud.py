@@ -93,7 +93,8 @@ TERMINAL = ("Completed", "Failed", "Stopped")
 
 @dataclass(frozen=True)
 class Job:
-    """A training job, as DescribeTrainingJob gives it. `code` is the URI of its code channel."""
+    """A training job, as DescribeTrainingJob gives it. `code` is the URI of its code channel,
+    `image` that of its container."""
 
     name: str
     status: str
@@ -104,6 +105,7 @@ class Job:
     ended_at: dt.datetime | None = None
     billable_seconds: int | None = None
     failure: str = ""
+    image: str = ""
 
     @property
     def ended(self) -> bool:
@@ -117,7 +119,8 @@ class Cloud(Protocol):
 
     def app(self, domain: str, space: str) -> App | None: ...
 
-    def create_app(self, workspace: Workspace, instance: str) -> None: ...
+    def create_app(self, workspace: Workspace, instance: str, image: str = "") -> None:
+        """Start the space's app on the image version `image`, an ARN; "" is AWS's own."""
 
     def delete_app(self, domain: str, space: str) -> None:
         """Ask for the end of the app; nothing to do if it is gone or going."""

@@ -98,6 +98,8 @@ class Reservation:
             for its GB and month.
         upload_seconds: how long the upload of results may take that `amount` covers.
         outlived: it was seen running after it should have been stopped: its end is not known.
+        project: whose image the space was asked for; empty on AWS's own, and for a job.
+        image: the ARN of the image version that the space starts on, or empty likewise.
         version: grows with every change.
         note: why it failed to start or was released.
     """
@@ -127,6 +129,8 @@ class Reservation:
     disk_price: int = 0
     upload_seconds: int = 0
     outlived: bool = False
+    project: str = ""
+    image: str = ""
 
     def cost(self, seconds: int) -> int:
         """What running for `seconds` is billed, in micro-dollars."""
@@ -160,7 +164,9 @@ class Entry:
     """One line of the ledger: what a job or an opening of a space came to.
 
     `name` and `id` are those of the job, or of the space and its opening; it ran for `seconds` from
-    `began_at`, which is None for what never started. `at` is when it was settled.
+    `began_at`, which is None for what never started. `at` is when it was settled. `image` is what
+    it ran on: a job's TrainingImage as SageMaker has it, a space's image version; empty where that
+    is not known, or for a space on AWS's own.
     """
 
     learner: str
@@ -177,6 +183,7 @@ class Entry:
     overrun: bool
     note: str
     began_at: dt.datetime | None = None
+    image: str = ""
 
 
 @dataclass(frozen=True)
@@ -337,6 +344,7 @@ def settle(
     seconds: int,
     note: str = "",
     began_at: dt.datetime | None = None,
+    image: str = "",
 ) -> Change:
     """Turn what is held into what was billed for `seconds`.
 
@@ -356,6 +364,7 @@ def settle(
         entry=replace(
             _entry(held, at, max(0, seconds), amount, billed, note),
             began_at=began_at or held.started_at or held.created_at,
+            image=image or held.image,
         ),
     )
 

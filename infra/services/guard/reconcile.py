@@ -146,7 +146,9 @@ def _job_step(guard: Guard, held: Reservation, now: dt.datetime) -> Change | Non
         note = job.failure if job.status == "Failed" else ""
         began_at = job.started_at or job.created_at
         seconds = billable_seconds(job)
-        return ledger.settle(held, at=now, seconds=seconds, note=note, began_at=began_at)
+        return ledger.settle(
+            held, at=now, seconds=seconds, note=note, began_at=began_at, image=job.image
+        )
     if not held.is_open:
         return None
     if job is not None:

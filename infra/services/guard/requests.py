@@ -57,8 +57,11 @@ def learner_of(invoked_function_arn: str, cohort: str) -> str:
 
 @dataclass(frozen=True)
 class OpenSpace:
+    """`project`: whose image is wanted; None: whichever it is open on, or the cohort's first."""
+
     instance: str
     seconds: int | None
+    project: str | None = None
 
 
 @dataclass(frozen=True)
@@ -158,6 +161,7 @@ def _open_space(members: _Members, settings: Settings) -> OpenSpace:
         seconds=members.seconds("hours", settings.studio_max_hours)
         if members.has("hours")
         else None,
+        project=members.project(settings.projects) if members.has("project") else None,
     )
 
 
@@ -165,9 +169,7 @@ def _train(members: _Members, settings: Settings) -> Train:
     token = members.text("token", "32 hexadecimal digits, such as uuid.uuid4().hex")
     if not _TOKEN.fullmatch(token):
         raise members.wrong("token", token, "32 hexadecimal digits, such as uuid.uuid4().hex")
-    project = members.text("project", f"one of {', '.join(settings.projects)}")
-    if project not in settings.projects:
-        raise members.wrong("project", project, f"one of {', '.join(settings.projects)}")
+    project = members.project(settings.projects)
     script = members.text("script", "the path of a .py file, such as train.py")
     if len(script) > 200 or not _SCRIPT.fullmatch(script) or ".." in script:
         raise members.wrong("script", script, "the path of a .py file, such as train.py")
@@ -247,6 +249,13 @@ class _Members:
         value = self._take("instance")
         if not isinstance(value, str) or value not in allowed:
             raise self.wrong("instance", value, f"one of {', '.join(allowed)}", "instance")
+        return value
+
+    def project(self, projects: tuple[str, ...]) -> str:
+        expected = f"one of {', '.join(projects)}"
+        value = self.text("project", expected)
+        if value not in projects:
+            raise self.wrong("project", value, expected)
         return value
 
     def job(self, cohort: str) -> str:

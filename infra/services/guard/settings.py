@@ -9,12 +9,25 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from infra.services.guard.problems import Misconfigured
 
+#: A member that is new and may be missing leaves it as it is: function and parameter change in one
+#: deploy, one after the other, and each must be able to live with the other's last state.
 VERSION = 1
+#: Characters of a parameter of SSM's standard tier (PutParameter).
+MAX_CHARACTERS = 4096
+
+_APP_IMAGE = re.compile(
+    r"arn:aws[a-z-]*:sagemaker:[a-z0-9-]+:[0-9]{12}:image-version/[a-z0-9-]{1,63}/[0-9]{1,9}"
+)
+_JOB_IMAGE = re.compile(
+    r"[0-9]{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com[a-z.]*/[a-z0-9/._-]+@sha256:[0-9a-f]{64}"
+)
 
 
 def settings_document(
@@ -36,6 +49,7 @@ def settings_document(
     stopper_role_arn: str,
     submissions_per_day: int,
     closes: dt.date,
+    images: Mapping[str, Mapping[str, Mapping[str, str]]] | None = None,
 ) -> str:
     """The parameter's value: JSON text. Values may hold CDK tokens; this module knows no CDK.
 
@@ -44,6 +58,9 @@ def settings_document(
         starts, ends, closes: dates of the cohort file; the last day counts in full, in UTC.
         schedule_group, stopper_role_arn: where the one-time stops of spaces are written, and the
             role under which EventBridge Scheduler carries them out.
+        images: project -> accelerator (cpu, gpu) -> {"app": the ARN of the SageMaker image version
+            that a space starts on, "job": the URI of a training job's image, by digest}. None
+            where spaces and jobs start on AWS's own images.
     """
     document = {
         "version": VERSION,
@@ -66,8 +83,40 @@ def settings_document(
             "submissions_per_day": submissions_per_day,
             "closes": closes.isoformat(),
         },
+        "images": {
+            project: {accelerator: dict(image) for accelerator, image in by_accelerator.items()}
+            for project, by_accelerator in (images or {}).items()
+        },
     }
     return json.dumps(document, sort_keys=True, separators=(",", ":"))
+
+
+def accelerator(instance: str) -> str:
+    """What an instance type computes on: families g and p carry GPUs."""
+    return "gpu" if instance.split(".")[1][0] in "gp" else "cpu"
+
+
+@dataclass(frozen=True)
+class Image:
+    """One of the academy's images: `app` is the ARN of the image version that a space starts on,
+    `job` the URI of the same layers for a training job."""
+
+    app: str
+    job: str
+
+    @property
+    def app_image(self) -> str:
+        """The ARN of the SageMaker image that `app` is a version of."""
+        return image_of_version(self.app)
+
+
+def image_of_version(arn: str) -> str:
+    """
+    >>> image_of_version("arn:aws:sagemaker:us-east-1:123456789012:image-version/academy-x-cpu/3")
+    'arn:aws:sagemaker:us-east-1:123456789012:image/academy-x-cpu'
+    """
+    prefix, name, _ = arn.rsplit("/", 2)
+    return f"{prefix.removesuffix('image-version')}image/{name}"
 
 
 @dataclass(frozen=True)
@@ -89,6 +138,8 @@ class Settings:
     work_bucket: str
     schedule_group: str
     stopper_role_arn: str
+    #: By project and accelerator; empty where spaces and jobs start on AWS's own images.
+    images: Mapping[tuple[str, str], Image] = field(default_factory=dict)
 
     @classmethod
     def from_json(cls, text: str) -> Settings:
@@ -120,9 +171,23 @@ class Settings:
                 work_bucket=str(document["buckets"]["work"]),
                 schedule_group=str(document["schedule_group"]),
                 stopper_role_arn=str(document["stopper_role_arn"]),
+                images=_images(document.get("images") or {}),
             )
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise Misconfigured(f"the cohort's settings: {error!r}") from None
+
+    def image(self, project: str, instance: str) -> Image | None:
+        """The academy's image for `project` on `instance`, or None where AWS's own are used.
+
+        Raises:
+            Misconfigured: if the cohort has images, but none for these: never AWS's own by chance.
+        """
+        if not self.images:
+            return None
+        found = self.images.get((project, accelerator(instance)))
+        if found is None:
+            raise Misconfigured(f"the cohort's settings have no image for {project} on {instance}")
+        return found
 
     @property
     def opens_at(self) -> dt.datetime:
@@ -133,3 +198,15 @@ class Settings:
     def closes_at(self) -> dt.datetime:
         """The first instant after the day `ends`, UTC: from here on nothing may run."""
         return dt.datetime.combine(self.ends + dt.timedelta(days=1), dt.time(), tzinfo=dt.UTC)
+
+
+def _images(document: Mapping[str, Mapping[str, Any]]) -> dict[tuple[str, str], Image]:
+    found = {}
+    for project, by_accelerator in document.items():
+        for kind, members in by_accelerator.items():
+            image = Image(app=str(members["app"]), job=str(members["job"]))
+            for value, pattern in ((image.app, _APP_IMAGE), (image.job, _JOB_IMAGE)):
+                if not pattern.fullmatch(value):
+                    raise ValueError(f"image {value!r} of {project}, {kind}")
+            found[project, kind] = image
+    return found

@@ -384,6 +384,8 @@ _NUMBERS = ("count", "price", "seconds", "amount", "version")
 _TIMES = ("created_at", "ends_at", "lease_until")
 #: Absent from reservations that were made before these were counted.
 _LATER = ("disk_gb", "disk_price", "upload_seconds")
+#: Absent where it is empty, and from reservations that were made before there were images.
+_IMAGE = ("project", "image")
 
 
 def _reservation_item(r: Reservation) -> Item:
@@ -393,6 +395,7 @@ def _reservation_item(r: Reservation) -> Item:
     item |= {name: {"S": _instant(getattr(r, name))} for name in _TIMES}
     item |= {name: _n(getattr(r, name)) for name in _LATER}
     item["outlived"] = {"BOOL": r.outlived}
+    item |= {name: {"S": getattr(r, name)} for name in _IMAGE if getattr(r, name)}
     if r.started_at is not None:
         item["started_at"] = {"S": _instant(r.started_at)}
     if r.billed is not None:
@@ -407,6 +410,7 @@ def _reservation(item: Item) -> Reservation:
     members |= {name: int(item[name]["N"]) for name in _NUMBERS}
     members |= {name: _time(item[name]["S"]) for name in _TIMES}
     members |= {name: int(item[name]["N"]) for name in _LATER if name in item}
+    members |= {name: item[name]["S"] for name in _IMAGE if name in item}
     return Reservation(
         **members,
         started_at=_time(item["started_at"]["S"]) if "started_at" in item else None,
@@ -429,6 +433,7 @@ def _entry_item(e: Entry, version: int) -> Item:
         "overrun": {"BOOL": e.overrun},
         "note": {"S": e.note},
         **({"began_at": {"S": _instant(e.began_at)}} if e.began_at else {}),
+        **({"image": {"S": e.image}} if e.image else {}),
     }
 
 
@@ -440,6 +445,7 @@ def _entry(learner: str, item: Item) -> Entry:
         at=_time(item["at"]["S"]),
         overrun=bool(item["overrun"]["BOOL"]),
         began_at=_time(item["began_at"]["S"]) if "began_at" in item else None,
+        image=item["image"]["S"] if "image" in item else "",
         **members,
     )
 

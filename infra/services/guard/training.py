@@ -12,19 +12,20 @@ from typing import Any
 from infra.cohort.naming import Names
 from infra.services.guard.cloud import Workspace
 from infra.services.guard.requests import Train
-from infra.services.guard.settings import Settings
+from infra.services.guard.settings import Settings, accelerator
 
 #: AWS's deep-learning containers for PyTorch 2.8, CUDA 12.9 on GPU (aws/deep-learning-containers).
-#: The same PyTorch as in the spaces' SageMaker Distribution image. The images issue replaces them.
+#: The same PyTorch as in the spaces' SageMaker Distribution image. For cohorts without images of
+#: the academy's own.
 REGISTRY = "763104351884.dkr.ecr.{region}.amazonaws.com"
 CPU_IMAGE = "pytorch-training:2.8.0-cpu-py312-ubuntu22.04-sagemaker"
 GPU_IMAGE = "pytorch-training:2.8.0-gpu-py312-cu129-ubuntu22.04-sagemaker"
 
-START = (
-    "python -m pip install --no-index --no-deps --quiet "
-    "/opt/ml/input/data/software/academy-*.whl && exec python -m academy.job"
+#: The academy's images bring the library.
+START = "exec python -m academy.job"
+INSTALL = (
+    "python -m pip install --no-index --no-deps --quiet /opt/ml/input/data/software/academy-*.whl"
 )
-
 
 #: Families whose instances bring disks of their own: SageMaker puts the job on those and bills no
 #: volume ("Instance store volumes" and VolumeSizeInGB, ResourceConfig in the API reference).
@@ -37,9 +38,8 @@ def billed_disk_gb(instance: str, volume_gb: int) -> int:
 
 
 def image(region: str, instance: str) -> str:
-    """The container for an instance type: families g and p carry GPUs."""
-    family = instance.split(".")[1]
-    name = GPU_IMAGE if family[0] in "gp" else CPU_IMAGE
+    """AWS's own container for an instance type."""
+    name = GPU_IMAGE if accelerator(instance) == "gpu" else CPU_IMAGE
     return f"{REGISTRY.format(region=region)}/{name}"
 
 
@@ -55,21 +55,26 @@ def code_uri(settings: Settings, team: str, token: str) -> str:
 def training_request(
     asked: Train, workspace: Workspace, settings: Settings, names: Names
 ) -> dict[str, Any]:
-    """CreateTrainingJob's members for what was asked."""
+    """CreateTrainingJob's members for what was asked.
+
+    On the academy's image, the same as the space's, if the cohort has one; else on AWS's own, where
+    the library is installed from the published wheel.
+    """
     team = workspace.team
+    ours = settings.image(asked.project, asked.instance)
     return {
         "TrainingJobName": names.job(team, workspace.learner, asked.token),
         "RoleArn": workspace.training_role,
         "AlgorithmSpecification": {
-            "TrainingImage": image(settings.region, asked.instance),
+            "TrainingImage": ours.job if ours else image(settings.region, asked.instance),
             "TrainingInputMode": "File",
             "ContainerEntrypoint": ["/bin/bash", "-c"],
-            "ContainerArguments": [START],
+            "ContainerArguments": [START if ours else f"{INSTALL} && {START}"],
         },
         "HyperParameters": {**asked.hyperparameters, "academy_script": asked.script},
         "InputDataConfig": [
             _channel("code", code_uri(settings, team, asked.token)),
-            _channel("software", f"s3://{settings.data_bucket}/software/"),
+            *([] if ours else [_channel("software", f"s3://{settings.data_bucket}/software/")]),
             _channel("data", f"s3://{settings.data_bucket}/datasets/{asked.project}/"),
         ],
         "OutputDataConfig": {

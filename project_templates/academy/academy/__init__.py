@@ -196,7 +196,7 @@ def submit(
     note
         For the board: what this is, up to 200 characters.
     job
-        The job that made it, if one did.
+        The job that made it, if one did: receipt and board then show it, and the image it ran on.
     wait_seconds
         How long to wait for the scorer.
 

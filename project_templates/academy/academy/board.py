@@ -22,7 +22,8 @@ class Leaderboard:
     project, metric, updated : str
         `updated` is empty while nobody has submitted.
     entries : tuple of dict
-        rank, team, score, submissions, submitted, note: best first.
+        rank, team, score, submissions, submitted, note, and where the best one comes from: job and
+        image, empty if its team named no job. Best first.
     lines : tuple of dict
         name and score of fixed marks, such as the floor.
     team : str

@@ -58,6 +58,10 @@ class Receipt:
         Whether it counts against the day's limit.
     classes : dict
         The F1 of each class on the public part, where the project has classes; else empty.
+    job : str
+        Your team's training job that made it; empty if you named none that there is.
+    image : str
+        What that job ran on: a name, and what tells this build from others.
     """
 
     submission: str
@@ -67,12 +71,18 @@ class Receipt:
     received: str
     counted: bool
     classes: Mapping[str, float] = field(default_factory=dict)
+    job: str = ""
+    image: str = ""
 
     def __repr__(self) -> str:
         score = "" if self.public_score is None else f" {self.public_score:.4f}"
         width = max(map(len, self.classes), default=0)
         lines = [f"  {name:{width}} {value:.3f}" for name, value in self.classes.items()]
+        lines += [f"  {self._origin()}"] if self.job else []
         return "\n".join([f"Receipt {self.status}{score} · {self.message}", *lines])
+
+    def _origin(self) -> str:
+        return f"made by {self.job} on {self.image or 'an unknown image'}"
 
     def _repr_html_(self) -> str:
         color = {"scored": "#1a7f5a", "refused": "#b3261e"}.get(self.status, "#8a6d00")
@@ -81,10 +91,11 @@ class Receipt:
             if self.public_score is not None
             else ""
         )
+        origin = f"<div>{html.escape(self._origin())}</div>" if self.job else ""
         return (
             f'<div style="border-left:3px solid {color};padding:2px 10px">'
             f"<b>{html.escape(self.status)}</b>{score}"
-            f"<div>{html.escape(self.message)}</div>{self._bars()}"
+            f"<div>{html.escape(self.message)}</div>{self._bars()}{origin}"
             f'<div style="opacity:.6;font-size:85%">{html.escape(self.submission)}</div></div>'
         )
 
@@ -308,6 +319,8 @@ def read_receipt(name: str, content: bytes) -> Receipt:
             received=str(document["received"]),
             counted=bool(document["counted"]),
             classes={n: float(f1) for n, f1 in (document.get("classes") or {}).items()},
+            job=str(document.get("job") or ""),
+            image=str(document.get("image") or ""),
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         raise CloudError(
