@@ -12,7 +12,7 @@ export OMP_WAIT_POLICY := PASSIVE
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 export JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION := 1
 
-.PHONY: help install demo test lint format lock clean
+.PHONY: help install demo test lint format lock image clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -37,18 +37,23 @@ demo: install ## a whole small academy on the embedded cloud, from deploy to des
 test: install ## the tests, on both cores (under 10 minutes)
 	$(VENV)/python -m pytest -n 2 --dist loadfile
 
-lint: install ## style, types, and templates against CloudFormation's schemas
+lint: install ## style, types, Dockerfiles
 	$(VENV)/ruff format --check .
 	$(VENV)/ruff check .
 	$(VENV)/mypy
+	$(VENV)/hadolint workspace_images/Dockerfile workspace_images/stand_in/Dockerfile
 
 format: install ## rewrite files in the project's style
 	$(VENV)/ruff format .
 	$(VENV)/ruff check --fix .
 
-lock: install ## renew constraints.txt from what is installed now
+image: install ## build the workspace images and prove that they work (PROJECT=segmentation: only that one)
+	$(VENV)/python -m workspace_images.verify $(if $(PROJECT),--project $(PROJECT))
+
+lock: install ## renew constraints.txt from what is installed, and the images' locks from their inputs
 	@{ echo "# Versions that work together; 'make lock' renews this file from what is installed."; \
 	  $(VENV)/python -m pip list --format=freeze --exclude-editable | sed 's/+cpu//' | sort -f; } > constraints.txt
+	$(VENV)/python workspace_images/locks/lock.py
 
 clean: ## remove what was built; the installation stays
 	rm -rf out cdk.out build .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import urllib.error
 import urllib.parse
@@ -11,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 
@@ -20,6 +18,7 @@ from infra.offline.authorization import credentials
 from infra.offline.server import Cloud
 from tests.offline.sagemaker.studio_cloud import IMAGE, domain_request, space_request, until
 from tests.offline.small_cloud import SmallCloud
+from tests.offline.whole_cloud import client, role
 
 pytestmark = pytest.mark.end_to_end
 
@@ -33,44 +32,6 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
         client(cloud, "s3").create_bucket(Bucket="work")
         client(cloud, "s3").put_object(Bucket="work", Key="teams/falcon/co2.csv", Body=b"co2")
         yield cloud
-
-
-def client(cloud: Cloud, service: str) -> Any:
-    keys = cloud.client_environment()
-    return _client(cloud, service, keys)
-
-
-def _client(cloud: Cloud, service: str, keys: dict[str, str]) -> Any:
-    return boto3.client(
-        service,
-        endpoint_url=cloud.endpoint,
-        region_name=REGION,
-        aws_access_key_id=keys["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=keys["AWS_SECRET_ACCESS_KEY"],
-        aws_session_token=keys.get("AWS_SESSION_TOKEN"),
-    )
-
-
-def role(cloud: Cloud, name: str, *allowed: tuple[list[str], str]) -> str:
-    """A role that SageMaker may assume, allowed these (actions, resource)."""
-    iam = client(cloud, "iam")
-    trust = {
-        "Effect": "Allow",
-        "Principal": {"Service": "sagemaker.amazonaws.com"},
-        "Action": "sts:AssumeRole",
-    }
-    made = iam.create_role(
-        RoleName=name,
-        AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}),
-    )
-    statements = [
-        {"Effect": "Allow", "Action": actions, "Resource": resource}
-        for actions, resource in allowed
-    ]
-    if statements:
-        document = json.dumps({"Version": "2012-10-17", "Statement": statements})
-        iam.put_role_policy(RoleName=name, PolicyName="may", PolicyDocument=document)
-    return str(made["Role"]["Arn"])
 
 
 def train(cloud: Cloud, name: str, role_arn: str) -> dict[str, Any]:
@@ -108,6 +69,7 @@ def test_a_job_reads_and_writes_what_its_role_may(whole: Cloud) -> None:
     may = role(
         whole,
         "trainer",
+        "sagemaker",
         (["s3:ListBucket"], "arn:aws:s3:::work"),
         (["s3:GetObject", "s3:PutObject"], "arn:aws:s3:::work/teams/falcon/*"),
     )
@@ -116,7 +78,7 @@ def test_a_job_reads_and_writes_what_its_role_may(whole: Cloud) -> None:
 
 
 def test_a_job_fails_on_input_that_its_role_may_not_read(whole: Cloud) -> None:
-    blind = role(whole, "blind")
+    blind = role(whole, "blind", "sagemaker")
     job = train(whole, "blind", blind)
     assert job["TrainingJobStatus"] == "Failed"
     assert "ClientError: Data download failed: AccessDenied" in job["FailureReason"]
@@ -127,6 +89,7 @@ def test_a_job_fails_on_results_that_its_role_may_not_write(whole: Cloud) -> Non
     reader = role(
         whole,
         "reader",
+        "sagemaker",
         (["s3:ListBucket"], "arn:aws:s3:::work"),
         (["s3:GetObject"], "arn:aws:s3:::work/*"),
     )
@@ -136,9 +99,9 @@ def test_a_job_fails_on_results_that_its_role_may_not_write(whole: Cloud) -> Non
 
 
 def test_a_learner_may_not_start_what_the_role_does_not_allow(whole: Cloud) -> None:
-    role_arn = role(whole, "learner")
+    role_arn = role(whole, "learner", "sagemaker")
     keys = credentials.for_role(role_arn, session_name="SageMaker")
-    api = _client(whole, "sagemaker", keys)
+    api = client(whole, "sagemaker", keys)
     with pytest.raises(ClientError) as error:
         api.create_app(DomainId="d-0", SpaceName="ana", AppType="JupyterLab", AppName="default")
     assert error.value.response["Error"]["Code"] == "AccessDeniedException"
@@ -149,7 +112,8 @@ def test_a_space_opens_by_its_link_and_ends_with_the_cloud(tmp_path: Path, whole
     with Cloud(state=tmp_path / "second") as cloud:
         api = client(cloud, "sagemaker")
         name = "ana"
-        request = domain_request(SmallCloud(runtime.current()), name, role(cloud, name))
+        execution_role = role(cloud, name, "sagemaker")
+        request = domain_request(SmallCloud(runtime.current()), name, execution_role)
         domain = api.create_domain(**request)["DomainId"]
         api.create_user_profile(DomainId=domain, UserProfileName=name)
         api.create_space(**space_request(domain, name))
