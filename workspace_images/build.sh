@@ -19,6 +19,8 @@ done
 # Of SageMaker Distribution's tags only those with a patch number stay what they are.
 BASE_IMAGE="${BASE_IMAGE:-public.ecr.aws/sagemaker/sagemaker-distribution:4.4.1-$ACCELERATOR}"
 mkdir -p wheelhouse
+# The Dockerfile binds the wheelhouse into one step, which Docker's older builder does not know.
+export DOCKER_BUILDKIT=1
 # An image each, not an index that holds an image and a statement on how it was built.
 export BUILDX_NO_DEFAULT_ATTESTATIONS=1
 

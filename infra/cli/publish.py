@@ -14,6 +14,7 @@ import click
 from infra.cli.account import Site
 from infra.cli.staging import Shelf
 from infra.cli.terminal import Refused, console, size, without_traceback
+from infra.cohort.images import load_record
 from infra.publishing.keys import KeyKind, SealingError, fingerprint
 
 if TYPE_CHECKING:
@@ -85,6 +86,11 @@ def publish_cohort(
             files = templates.files(project)
             _upload(site, "data", files, only=f"templates/{project}/")
             yield f"templates of {project}: {len(files)} files"
+        if used := load_record().current(site.account, site.cohort.region):
+            yield (
+                f"(spaces and jobs on version {used.number} of the images take library and "
+                "templates from it, not from here: after a change, cohort images build)"
+            )
 
         if "climate-series" in site.cohort.projects:
             yield _climate_series(site)

@@ -20,6 +20,7 @@ from infra.cli import publish, staging
 from infra.cli.account import Site
 from infra.cli.main import cohort as command
 from infra.cli.terminal import Refused
+from infra.cohort.images import Record
 from infra.cohort.loading import load
 from infra.publishing import land_cover
 from infra.publishing.keys import SealingError
@@ -229,3 +230,23 @@ def test_options_that_do_not_fit_are_told(
     assert result.exit_code != 0
     assert words in " ".join(result.output.split())
     assert "Traceback" not in result.output
+
+
+def test_who_publishes_for_spaces_on_images_is_told_what_they_take_from_there(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = Site(load(cohort_file(tmp_path, projects=["climate-series"])))
+    told = list(publish.publish_cohort(site))
+    assert not [line for line in told if "images" in line], "no version is recorded"
+
+    digests = {stage: f"sha256:{n * 64}" for stage, n in (("workspace", "a"), ("training", "b"))}
+    version = {
+        "built": "2026-11-28T14:00:00Z",
+        "source": "c" * 64,
+        "images": {"forecasting-cpu": {**digests, "bytes": 1}},
+    }
+    place = {f"{site.account}/{site.cohort.region}": {"use": 7, "versions": {"7": version}}}
+    record = Record.from_document(place)
+    monkeypatch.setattr(publish, "load_record", lambda: record)
+    told = list(publish.publish_cohort(site))
+    assert [line for line in told if "version 7 of the images" in line]

@@ -47,7 +47,7 @@ def statsforecast() -> str:
 
 
 def neuralforecast() -> str:
-    """A real, if tiny, training: it learns more of the sine than its mean."""
+    """A real, if tiny, training: it learns the sine, whose mean would err by 0.62."""
     import logging
 
     import numpy as np
@@ -60,7 +60,8 @@ def neuralforecast() -> str:
         model = MLP(
             h=6,
             input_size=12,
-            max_steps=40,
+            max_steps=100,
+            learning_rate=0.01,
             hidden_size=32,
             num_layers=2,
             random_seed=1,
@@ -75,7 +76,7 @@ def neuralforecast() -> str:
         forecast.fit(frame.iloc[:-6])
         made = forecast.predict()["MLP"].to_numpy()
     error = np.abs(made - frame["y"].to_numpy()[-6:]).mean()
-    assert error < 0.4, error
+    assert error < 0.3, error
     return f"{neuralforecast.__version__}, error {error:.2f} of a sine"
 
 
