@@ -38,6 +38,12 @@ def main() -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--project", choices=IMAGES, help="only this one; default: both")
+    parser.add_argument(
+        "--storage",
+        choices=("overlay", "vfs"),
+        default="",
+        help="buildah's; default: overlay where it works, else vfs, which needs tens of gigabytes",
+    )
     parser.add_argument("--folder", type=Path, default=Path("build/images"), help="%(default)s")
     parser.add_argument("--out", type=Path, default=Path("out"), help="%(default)s")
     options = parser.parse_args()
@@ -47,7 +53,11 @@ def main() -> int:
     measured: dict[str, Any] = {}
     try:
         verify(
-            narrator, Workshop(options.folder.resolve()), projects, options.out.resolve(), measured
+            narrator,
+            Workshop(options.folder.resolve(), options.storage),
+            projects,
+            options.out.resolve(),
+            measured,
         )
         failure = ""
     except (NotAsTold, Refused, CommandRefused, CellFailed) as error:

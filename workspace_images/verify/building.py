@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -49,11 +50,13 @@ class Image:
 class Workshop:
     """The folder in which images are built."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, driver: str = "") -> None:
+        """`driver` is buildah's for its storage, if not the best that works here."""
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self._storage = ("--root", str(folder / "storage"), "--runroot", str(folder / "run"))
-        self.driver = ""
+        if driver:
+            self.driver = driver
 
     # --- what it needs ----------------------------------------------------------------------------
     def require_tools(self) -> None:
@@ -134,15 +137,15 @@ class Workshop:
         started = time.monotonic()
         self._buildah(
             *("build", "--isolation", "chroot", "--format", "docker", "--pull-never"),
-            # On vfs a layer is a copy of everything below it.
-            f"--layers={'true' if self.storage_driver() == 'overlay' else 'false'}",
-            *("--tag", name, *arguments, str(context)),
+            # Also on vfs, where a layer is a copy of everything below it: without layers of its own
+            # the second stage would be built anew, and be another.
+            *("--layers", "--tag", name, *arguments, str(context)),
         )
         seconds = time.monotonic() - started
         found = json.loads(self._buildah("inspect", "--type", "image", name))
-        history = found["Docker"]["rootfs"]["diff_ids"]
+        layers = found["Docker"]["rootfs"]["diff_ids"]
         size = json.loads(self._buildah("images", "--json", name))[0]["size"]
-        return Image(name, found["FromImageDigest"], tuple(history), _bytes(size), seconds)
+        return Image(name, found["FromImageDigest"], tuple(layers), _bytes(size), seconds)
 
     def config(self, name: str) -> dict[str, Any]:
         """An image's configuration: Env, User, Entrypoint, Cmd, WorkingDir."""
@@ -150,15 +153,12 @@ class Workshop:
         config: dict[str, Any] = found["Docker"]["config"]
         return config
 
-    def storage_driver(self) -> str:
+    @cached_property
+    def driver(self) -> str:
         """overlay where the file system lets buildah have it, else vfs."""
-        if not self.driver:
-            self.driver = "overlay"
-            try:
-                self._buildah("images")
-            except Refused:
-                self.driver = "vfs"
-        return self.driver
+        probe = ("buildah", *self._storage, "--storage-driver", "overlay", "images")
+        works = subprocess.run(probe, capture_output=True, check=False).returncode == 0
+        return "overlay" if works else "vfs"
 
     def mounted(self, name: str) -> tuple[str, Path]:
         """A working container of an image, and where its files are; writes go to it alone."""
@@ -170,8 +170,7 @@ class Workshop:
         self._buildah("rm", container)
 
     def _buildah(self, *arguments: str) -> str:
-        driver = ("--storage-driver", self.driver or "overlay")
-        return _run("buildah", *self._storage, *driver, *arguments)
+        return _run("buildah", *self._storage, "--storage-driver", self.driver, *arguments)
 
 
 def _bytes(size: str | int) -> int:

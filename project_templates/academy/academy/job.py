@@ -28,6 +28,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from academy import devices
 from academy.errors import AcademyError, SourceError
 from academy.packing import unpack
 
@@ -104,7 +105,7 @@ def variables(
         "SM_CURRENT_HOST": host,
         "SM_HOSTS": json.dumps(hosts),
         "SM_NUM_CPUS": str(_cpus()),
-        "SM_NUM_GPUS": str(_gpus(environ)),
+        "SM_NUM_GPUS": str(devices.gpus(environ)),
         "PYTHONUNBUFFERED": "1",
     }
     interface = resources.get("network_interface_name")
@@ -229,16 +230,6 @@ def _cpus() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def _gpus(environ: Mapping[str, str]) -> int:
-    """GPUs that a process here may use, without importing torch."""
-    visible = environ.get("CUDA_VISIBLE_DEVICES")
-    present = sum(1 for device in Path("/dev").glob("nvidia[0-9]*") if device.name[6:].isdigit())
-    if visible is None:
-        return present
-    named = [name for name in visible.split(",") if name.strip() and name.strip() != "-1"]
-    return min(present, len(named))
 
 
 if __name__ == "__main__":

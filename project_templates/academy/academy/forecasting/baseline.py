@@ -27,6 +27,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from academy import devices
 from academy.forecasting.naive import as_series, fit_climatology
 
 Array = npt.NDArray[np.float64]
@@ -119,7 +120,7 @@ class Baseline:
 
     def __init__(self, settings: Settings | None = None, device: str | None = None) -> None:
         self.settings = settings or Settings()
-        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.device = devices.best() if device is None else torch.device(device)
         with torch.random.fork_rng():
             torch.manual_seed(self.settings.seed)
             self.networks = Networks(self.settings).to(self.device)

@@ -11,6 +11,8 @@ import torch
 import torch.distributed as distributed
 from torch import Tensor
 
+from academy import devices
+
 
 @dataclass(frozen=True)
 class Ranks:
@@ -60,19 +62,12 @@ def one_process_per_gpu() -> None:
         os.execv(sys.executable, [sys.executable, *launch, *sys.argv])  # noqa: S606
 
 
-def best_device() -> torch.device:
-    """This process's GPU, if there is one: under torchrun each has its own."""
-    if torch.cuda.is_available():
-        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
-    return torch.device("cpu")
-
-
 def join(device: torch.device | str | None = None) -> Ranks:
     """Joins the processes that torchrun started, if it did; they part when the script ends.
 
     Several on GPUs talk over NCCL, several on CPUs over gloo. Called again it is the same.
     """
-    where = best_device() if device is None else torch.device(device)
+    where = devices.best() if device is None else torch.device(device)
     joined = distributed.is_available() and distributed.is_initialized()
     if int(os.environ.get("WORLD_SIZE", "1")) == 1 and not joined:
         return Ranks(0, 1, where)
