@@ -56,7 +56,8 @@ def test_a_services_log_has_a_retention_and_goes_last(template, academy, service
         "AWS::Lambda::Function",
         {
             "Properties": {"FunctionName": academy.names.function(service)},
-            "DependsOn": [log_id],
+            # And it starts after the settings that it reads are as they shall be.
+            "DependsOn": [log_id, "Settings"],
         },
     )
 
