@@ -20,6 +20,8 @@ import websocket
 
 #: One cell may take this long; a notebook that trains on two slow cores takes tens of seconds.
 CELL_SECONDS = 300
+#: Kernels that are started until one answers.
+STARTS = 3
 
 
 class CellFailed(Exception):
@@ -64,7 +66,23 @@ class Lab:
         self.http.put(url, json=body, timeout=30).raise_for_status()
 
     def kernel(self, folder: str = "") -> Kernel:
-        return Kernel(self, folder)
+        """A kernel that answers.
+
+        Raises:
+            CellFailed: if none does. A kernel's ports are chosen before it takes them, and another
+                program may have been quicker: JupyterLab then gives the kernel up.
+        """
+        trouble: Exception | None = None
+        for _ in range(STARTS):
+            kernel = Kernel(self, folder)
+            try:
+                kernel.run("")
+            except (OSError, websocket.WebSocketException) as error:
+                trouble = error
+                kernel.__exit__(None, None, None)
+            else:
+                return kernel
+        raise CellFailed(f"no kernel started in {STARTS} tries: {trouble}")
 
 
 class Kernel:
