@@ -7,6 +7,7 @@ import click
 from infra.cli.budget import budget, freeze, unfreeze
 from infra.cli.check import check
 from infra.cli.close import close
+from infra.cli.competition import competition
 from infra.cli.demo.command import demo
 from infra.cli.images import images
 from infra.cli.offline import offline
@@ -33,6 +34,7 @@ def cohort() -> None:
       cohort close cohorts/fall.yaml                     stop and empty
       npx cdk destroy --all -c cohort=cohorts/fall.yaml  remove it
 
+    A project's competition on Kaggle, too: `cohort competition export kaggle`.
     The images that spaces and jobs run in, for all cohorts of an account: `cohort images`.
     The same against the embedded cloud, without an AWS account: `cohort offline up`.
     """
@@ -41,7 +43,7 @@ def cohort() -> None:
 for command in (
     *(check, plan, publish, open_space, close),
     *(spend, budget, freeze, unfreeze),
-    *(images, prices, offline, demo),
+    *(competition, images, prices, offline, demo),
 ):
     cohort.add_command(command)
 

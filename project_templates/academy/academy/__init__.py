@@ -179,6 +179,7 @@ def submit(
     *,
     job: Job | str | None = None,
     wait_seconds: float = 120,
+    to: str = "academy",
 ) -> Receipt:
     """Sends predictions to be scored against what nobody has: held-out labels, months to come.
 
@@ -199,13 +200,20 @@ def submit(
         The job that made it, if one did: receipt and board then show it, and the image it ran on.
     wait_seconds
         How long to wait for the scorer.
+    to
+        ``academy``; or ``kaggle:<competition>`` to send the same predictions to a competition on
+        Kaggle, by the last part of its address, through the package ``kaggle``, which you install
+        and log in to. ``kaggle`` alone is the competition that the package is configured with.
 
     Raises
     ------
     SubmissionError
-        The predictions are not complete or cannot be scored; nothing was sent.
+        The predictions are not complete or cannot be scored, or the package ``kaggle`` is missing
+        or not logged in; nothing was sent.
+    CloudError
+        Kaggle could not be reached, or refused.
     """
-    return connect().submit(project, predictions, note, job=job, wait_seconds=wait_seconds)
+    return connect().submit(project, predictions, note, job=job, wait_seconds=wait_seconds, to=to)
 
 
 def leaderboard(project: str | None = None) -> Leaderboard:

@@ -103,6 +103,7 @@ class Connection:
         *,
         job: Job | str | None = None,
         wait_seconds: float = 120,
+        to: str = "academy",
     ) -> Receipt:
         """See `academy.submit`."""
         return submissions.send(
@@ -115,6 +116,7 @@ class Connection:
             job=job.name if isinstance(job, Job) else (job or ""),
             now=dt.datetime.now(dt.UTC),
             wait_seconds=wait_seconds,
+            to=to,
         )
 
     def leaderboard(self, project: str | None = None) -> Leaderboard:

@@ -267,12 +267,30 @@ def send(
     job: str,
     now: dt.datetime,
     wait_seconds: float,
+    to: str = "academy",
 ) -> Receipt:
     """See `academy.submit`."""
+    if not isinstance(to, str) or (to != "academy" and to.partition(":")[0] != "kaggle"):
+        raise SubmissionError(
+            f'to is {to!r:.60}; expected "academy", "kaggle" or "kaggle:<competition>".'
+        )
     if not isinstance(note, str):
         raise SubmissionError(f"The note is {note!r}; expected a text.")
     if len(note) > MAX_NOTE:
         raise SubmissionError(f"The note has {len(note)} characters; at most {MAX_NOTE}.")
+    if to != "academy":
+        # Imported here: it needs this module, and few use it.
+        from academy import kaggle
+
+        competition = kaggle.competition_of(to)
+        content, _ = packed(predictions, data)
+        return kaggle.send(
+            kaggle.converted(content, data),
+            competition=competition,
+            note=f"{note} ({job})" if job else note,
+            now=now,
+            wait_seconds=wait_seconds,
+        )
     content, ending = packed(predictions, data)
     name = f"{now:%Y%m%dT%H%M%SZ}-{hashlib.sha256(content).hexdigest()[:12]}.{ending}"
     key = workspace.prefix("submissions", project) + name

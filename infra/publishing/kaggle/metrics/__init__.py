@@ -1,0 +1,1 @@
+"""The metrics as Kaggle runs them: each module is copied to metric.py, and stands alone."""
