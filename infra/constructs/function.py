@@ -39,6 +39,7 @@ class ServiceFunction(Construct):
         environment: Mapping[str, str],
         timeout: Duration,
         by_events: bool = False,
+        memory_mb: int = 256,
         after: Iterable[CfnResource] = (),
     ) -> None:
         super().__init__(scope, service.title())
@@ -79,7 +80,7 @@ class ServiceFunction(Construct):
                 role=role.role,
                 environment=dict(environment),
                 timeout=timeout,
-                memory_size=256,
+                memory_size=memory_mb,
             )
         if by_events:
             lambda_.CfnEventInvokeConfig(

@@ -44,6 +44,9 @@ class Competition(CohortStack):
             },
             timeout=Duration.seconds(60),
             by_events=True,
+            # One whole core (Lambda gives cores by memory: "Configure Lambda function memory"):
+            # ranks are resampled anew whenever a shown score moves.
+            memory_mb=1769,
         )
         errors_alarm(self, "scorer", arns=self.arns)
         events.Rule(

@@ -750,7 +750,7 @@ expected.predict(...)
 
 # %%
 receipt = academy.submit("land-cover", maps, note="baseline as it comes", job=job)
-if receipt.public_score is not None:
+if receipt.classes:  # the board moved: what it shows is this map's score
     expected.reveal(round(100 * receipt.public_score))
 receipt
 

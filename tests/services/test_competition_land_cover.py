@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 
 from infra.services.competition import board, logic, projects
 from infra.services.competition.board import TeamLine
+from infra.services.competition.ladder import Ladder
 from infra.services.competition.problems import Fault, Misconfigured
 from infra.services.competition.projects import land_cover, npz
 from infra.services.competition.projects.land_cover import (
@@ -393,6 +394,30 @@ def test_each_scenes_counts_are_kept_as_the_library_reads_them() -> None:
         np.testing.assert_array_equal(kept.of(name), expected)
 
 
+@pytest.mark.parametrize("part", land_cover.PARTS)
+def test_the_scenes_of_a_part_add_up_to_its_score(part: Any) -> None:
+    result, project = LandCover().score(RIGHT, vault), LandCover()
+    units = project.units(result.record, part)
+    assert set(units) == {name for name in SHAPES if PARTS[name] == part}
+    sums = [sum(column) for column in zip(*units.values(), strict=True)]
+    assert project.score_of(sums) == getattr(result, part)
+    if part == "public":
+        assert project.classes_of(sums) == result.classes
+
+
+def test_a_record_from_before_parts_were_kept_says_nothing_of_scenes() -> None:
+    document = json.loads(zlib.decompress(LandCover().score(RIGHT, vault).record))
+    del document["parts"]
+    assert LandCover().units(zlib.compress(json.dumps(document).encode()), "public") == {}
+    assert LandCover().units(b"", "public") == {}
+
+
+def test_a_line_may_say_what_it_has_on_each_scene() -> None:
+    units = {"held-out-01": list(range(18))}
+    found = Answers.read(json.dumps(document(lines=[LINES[0] | {"units": units}])).encode())
+    assert found.lines[0].units == {"held-out-01": tuple(range(18))}
+
+
 # --- the answers ----------------------------------------------------------------------------------
 def changed(**change: Any) -> dict[str, Any]:
     whole = document()
@@ -408,6 +433,8 @@ def changed(**change: Any) -> dict[str, Any]:
         (document(classes=["forest"]), "classes"),
         (document(lines=[{"name": "x"}]), "public"),
         (document(lines=[{"name": "x", "public": 1.5}]), "line x"),
+        (document(lines=[LINES[0] | {"units": {"a": [1] * 17}}]), "units"),
+        (document(lines=[LINES[0] | {"units": {"a": [-1] * 18}}]), "units"),
         (document(scenes={}), "parts are"),
         ({**document(), "scenes": {"a": document()["scenes"]["held-out-01"]}}, "parts are"),
         (changed(part="secret"), "held-out-01"),
@@ -453,9 +480,10 @@ class FakeTable:
     def find(self, project: str, team: str, digest: str) -> Entry | None:
         return self.entries.get((team, digest))
 
-    def record(self, entry: Entry, limit: int, better: str) -> None:
+    def record(self, entry: Entry, limit: int, ladder: Ladder) -> Entry:
         self.entries[entry.team, entry.digest] = entry
-        self.better.add(better)
+        self.better.add(ladder.better)
+        return entry
 
     def generation(self, project: str) -> int:
         return len(self.entries)
@@ -481,14 +509,14 @@ def test_a_receipt_has_the_f1_of_each_class_and_nothing_of_the_private_part() ->
     result = LandCover().score(RIGHT, vault)
     assert receipt["status"] == "scored"
     assert receipt["message"] == (
-        f"Scored {result.public:.4f} on the public part (1 is a map without error; higher is "
+        f"Scored {result.public:.3f} on the public part (1 is a map without error; higher is "
         "better)."
     )
-    assert receipt["classes"] == {n: round(f1, 4) for n, f1 in result.classes.items()}
+    assert receipt["classes"] == {n: round(f1, 3) for n, f1 in result.classes.items()}
     [entry] = table.entries.values()
     assert entry.record == result.record
     public = json.dumps([receipt, files.pages])
-    for secret in (f"{result.private:.4f}", "private", "held-out-0"):
+    for secret in (f"{result.private:.3f}", "private", "held-out-0"):
         assert secret not in public
 
 
@@ -509,7 +537,10 @@ def test_the_highest_stands_first_between_floor_and_ceiling() -> None:
     assert table.better == {"higher"}
     assert [entry["team"] for entry in found["entries"]] == ["jay", "owl"]
     assert found["better"] == "higher"
-    assert found["lines"] == [{"name": x["name"], "score": x["public"]} for x in LINES]
+    assert found["lines"] == [
+        {"name": x["name"], "score": x["public"], "kind": x["name"].partition(":")[0]}
+        for x in LINES
+    ]
     page = files.pages["land-cover.html"]
     places = [page.index(f">{name}<") for name in ("jay", "ceiling", "owl", LINES[0]["name"])]
     assert places == sorted(places)

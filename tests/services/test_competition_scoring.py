@@ -1,9 +1,8 @@
-"""Hostile files, the metric, the board and its page."""
+"""Hostile files, the metric, and the board as data."""
 
 from __future__ import annotations
 
 import datetime as dt
-import html.parser
 import json
 import math
 import random
@@ -14,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.services.competition import board, provenance
+from infra.services.competition import board, provenance, ranking
 from infra.services.competition.board import TeamLine
 from infra.services.competition.problems import Fault, Misconfigured
 from infra.services.competition.projects.climate_series import (
@@ -22,6 +21,7 @@ from infra.services.competition.projects.climate_series import (
     Answers,
     ClimateSeries,
     forecasts,
+    record,
     score,
 )
 from infra.services.competition.projects.project import Line
@@ -179,6 +179,17 @@ def test_the_score_is_the_geometric_mean_of_relative_mase() -> None:
     assert score(found, ANSWERS, "private") == pytest.approx(math.sqrt(0.5 * LEAST_RATIO))
 
 
+@pytest.mark.parametrize("part", ["public", "private"])
+def test_the_series_of_a_part_add_up_to_its_score(part: Any) -> None:
+    sealed = {"answers.csv": ANSWERS_CSV.encode(), "scales.json": json.dumps(SCALES).encode()}
+    result = SERIES.score(RIGHT.encode(), sealed.__getitem__)
+    units = SERIES.units(result.record, part)
+    assert set(units) == {"co2", "sst"}
+    sums = [math.fsum(column) for column in zip(*units.values(), strict=True)]
+    assert SERIES.score_of(sums) == getattr(result, part)
+    assert SERIES.units(b"", part) == {}
+
+
 def test_one_series_without_error_does_not_make_the_whole_score_zero() -> None:
     exact = {point: value for point, (value, _) in ANSWERS.points.items()}
     assert score(exact, ANSWERS, "public") == pytest.approx(LEAST_RATIO)
@@ -253,27 +264,9 @@ def test_the_best_stands_first_and_equals_share_a_rank() -> None:
     )
     places = [(e["rank"], e["team"], e["score"]) for e in found["entries"]]
     assert places == [(1, "falcon", 0.8), (1, "kite", 0.8), (3, "owl", 0.91), (4, "jay", 1.5)]
-    assert found["lines"] == [{"name": "floor: seasonal naive", "score": 1.0}]
+    assert found["lines"] == [{"name": "floor: seasonal naive", "score": 1.0, "kind": "floor"}]
     assert found["better"] == "lower"
     assert found["updated"] == "2026-12-01T09:00:00Z"
-
-
-class Page(html.parser.HTMLParser):
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.texts: list[str] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_data(self, data: str) -> None:
-        if data.strip():
-            self.texts.append(data.strip())
-
-
-HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>&amp;"
 
 
 @pytest.mark.parametrize(
@@ -305,46 +298,153 @@ def test_the_board_shows_where_the_best_came_from() -> None:
         ("earth--falcon--ana--aaaaaaaa", "academy/x-cpu@aaaaaaaaaaaa"),
         ("", ""),
     ]
-    page = Page(board.page(found, "earth"))
-    assert "academy/x-cpu@aaaaaaaaaaaa" in page.texts
-    assert ("td", {"class": "image", "title": "earth--falcon--ana--aaaaaaaa"}) in page.tags
 
 
-def test_hostile_notes_are_shown_not_run() -> None:
-    mine = replace(line("falcon", 0.8, note=HOSTILE), job=HOSTILE, image=HOSTILE)
-    found = board.document("climate-series", RULES, [mine], AT)
-    page = Page(board.page(found, "earth"))
-    assert HOSTILE in page.texts
-    assert found["entries"][0]["image"] == "unknown"
-    assert not {"script", "img"} & {tag for tag, _ in page.tags}
-    assert not any(name.startswith("on") for _, attrs in page.tags for name in attrs)
+# --- how sure the board is ------------------------------------------------------------------------
+SURE = replace(RULES, limit_per_day=5, evidence=SERIES)
 
 
-def test_the_page_needs_nothing_from_elsewhere_and_is_a_real_table() -> None:
-    found = board.document("climate-series", RULES, [line("falcon", 0.8), line("jay", 1.5)], AT)
-    text = board.page(found, "earth")
-    page = Page(text)
-    links = [v for _, attrs in page.tags for n, v in attrs.items() if n in ("href", "src")]
-    assert links == ["index.html"]
-    assert "url(" not in text
-    assert "@import" not in text
-    assert len(text) < 10_000
-    scopes = [attrs.get("scope") for tag, attrs in page.tags if tag == "th"]
-    assert scopes.count("col") == 7
-    assert scopes.count("row") == 3
-    assert {"caption", "main", "h1"} <= {tag for tag, _ in page.tags}
-    assert page.texts.index("falcon") < page.texts.index("floor: seasonal naive")
-    assert page.texts.index("floor: seasonal naive") < page.texts.index("jay")
+def sure(team: str, *ratios: float, minutes: int = 0) -> TeamLine:
+    """A team with these errors relative to the naive, a series each."""
+    logs = {f"s{at}": math.log(ratio) for at, ratio in enumerate(ratios)}
+    best = math.exp(math.fsum(logs.values()) / len(logs))
+    parts = record({"public": logs, "private": logs})
+    return replace(line(team, best, minutes), digest=team, record=parts)
 
 
-def test_an_empty_board_says_so() -> None:
-    found = board.document("climate-series", RULES, [], AT)
-    assert "No team has submitted yet." in board.page(found, "earth")
+def standings(lines: list[TeamLine], rules: board.Rules = SURE) -> dict[str, dict[str, Any]]:
+    found = board.document("climate-series", rules, lines, AT)
+    return {entry["team"]: entry for entry in found["entries"]}
 
 
-def test_the_index_leads_to_every_board() -> None:
-    page = Page(board.index(["climate-series", "land-cover"], "earth"))
-    assert [a["href"] for tag, a in page.tags if tag == "a"] == [
-        "climate-series.html",
-        "land-cover.html",
+def test_teams_that_the_held_out_data_tell_apart_have_ranks_of_their_own() -> None:
+    rng = random.Random(1)  # noqa: S311
+    hard = [rng.uniform(0.5, 1.5) for _ in range(24)]
+    lines = [
+        sure(team, *(ratio * factor * rng.uniform(0.9, 1.1) for ratio in hard))
+        for team, factor in (("owl", 0.5), ("kite", 0.5), ("jay", 1.0))
     ]
+    found = standings(lines)
+    assert (found["jay"]["rank_low"], found["jay"]["rank_high"]) == (3, 3)
+    assert (found["owl"]["rank_low"], found["owl"]["rank_high"]) == (1, 2)
+    assert (found["owl"]["tied_with"], found["jay"]["tied_with"]) == (["kite"], [])
+    for entry in found.values():
+        assert entry["score_low"] < entry["score"] < entry["score_high"]
+        assert entry["rank_low"] <= entry["rank"] <= entry["rank_high"]
+        assert (entry["classes"], entry["gap_closed"], entry["near_expert"]) == ({}, None, False)
+
+
+def test_the_board_is_the_same_again() -> None:
+    lines = [sure("owl", 0.5, 0.6, 0.9), sure("jay", 0.4, 0.8, 0.7)]
+    first = board.document("climate-series", SURE, lines, AT)
+    board._ranked.cache_clear()
+    assert board.document("climate-series", SURE, lines[::-1], AT) == first
+
+
+def test_a_board_that_shows_the_same_entries_is_not_resampled_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lines = [sure("owl", 0.5, 0.6, 0.9), sure("jay", 0.4, 0.8, 0.7)]
+    first = standings(lines)
+    monkeypatch.setattr(ranking, "rank", None)
+    again = standings([replace(each, submissions=9) for each in lines])
+    assert again["owl"] == first["owl"] | {"submissions": 9}
+    with pytest.raises(TypeError):
+        standings([*lines, sure("kite", 0.1, 0.1, 0.2)])
+
+
+def test_a_team_without_a_record_stands_where_its_score_puts_it() -> None:
+    lines = [
+        sure("owl", 0.5, 0.5, 0.8),
+        sure("jay", 0.7, 0.4, 0.6),
+        line("old", 0.5),
+        line("older", 0.9),
+        line("equal", round(sure("owl", 0.5, 0.5, 0.8).best, 3)),
+    ]
+    found = standings(lines)
+    old, older = found["old"], found["older"]
+    assert (old["score_low"], old["score_high"], old["tied_with"]) == (None, None, [])
+    assert (old["rank"], old["rank_low"], old["rank_high"]) == (1, 1, 1)
+    assert (older["rank"], older["rank_low"], older["rank_high"]) == (5, 5, 5)
+    assert (found["owl"]["rank_low"], found["owl"]["rank_high"]) == (2, 4)
+    assert found["owl"]["tied_with"] == ["equal", "jay"]
+    assert found["equal"]["tied_with"] == ["owl"]
+
+
+def test_an_entry_on_held_out_data_that_were_replaced_has_no_interval() -> None:
+    before = sure("owl", 0.5, 0.5, minutes=1)
+    found = standings([before, sure("jay", 0.7, 0.4, 0.6, minutes=2)])
+    assert found["owl"]["score_low"] is None
+    assert found["jay"]["score_low"] is not None
+
+
+def test_an_interval_does_not_leave_what_a_score_can_be() -> None:
+    [entry] = standings([sure("owl", 0.002, 0.9)]).values()
+    assert entry["score_low"] == LEAST_RATIO < entry["score"] < 1 < entry["score_high"]
+
+
+def test_one_series_is_no_evidence() -> None:
+    found = board.document("climate-series", SURE, [sure("owl", 0.5)], AT)
+    assert found["entries"][0]["score_low"] is None
+    assert (found["units"]["count"], found["narrow"]) == (0, False)
+
+
+@pytest.mark.parametrize(("count", "narrow"), [(23, True), (24, False)])
+def test_the_board_says_how_many_units_there_are_and_whether_they_are_few(
+    count: int, narrow: bool
+) -> None:
+    found = board.document("climate-series", SURE, [sure("owl", *[0.5] * count)], AT)
+    assert found["units"] == {"count": count, "name": "series"}
+    assert (found["narrow"], found["replicates"]) == (narrow, 1000)
+    assert (found["limit_per_day"], found["classes"]) == (5, [])
+
+
+def test_lines_have_a_kind_and_with_units_the_gap_between_them_is_told() -> None:
+    names = [
+        "floor: seasonal naive",
+        "Baseline: climatology",
+        "expert: the lecturer",
+        "ceiling",
+        "a cat",
+    ]
+    units = {"Baseline: climatology": 1.0, "expert: the lecturer": 0.5}
+    lines = tuple(
+        Line(
+            name,
+            units.get(name, 1.0),
+            {f"s{at}": (math.log(units[name] * (1 + at / 100)), 1.0) for at in range(8)}
+            if name in units
+            else {},
+        )
+        for name in names
+    )
+    rules = replace(SURE, lines=lines)
+    team = sure("owl", *(0.75 * (1 + at / 90) for at in range(8)))
+    found = board.document("climate-series", rules, [team], AT)
+    kinds = [each["kind"] for each in found["lines"]]
+    assert kinds == ["floor", "baseline", "expert", "ceiling", "other"]
+    [entry] = found["entries"]
+    assert entry["gap_closed"]["low"] <= entry["gap_closed"]["value"] <= entry["gap_closed"]["high"]
+    assert entry["gap_closed"]["value"] == pytest.approx(0.5, abs=0.05)
+    assert entry["near_expert"] is False
+    expert = sure("jay", *(0.5 * (1 + at / 100) for at in range(8)))
+    assert standings([expert], rules)["jay"]["near_expert"] is True
+    without = replace(rules, lines=(replace(lines[1], units={"s0": (0.0, 1.0)}), lines[2]))
+    assert standings([team], without)["owl"]["gap_closed"] is None
+
+
+def test_history_is_in_the_order_of_time_and_only_the_newest_are_told() -> None:
+    def moved(team: str, count: int, start: int) -> TeamLine:
+        moves = tuple(
+            (AT + dt.timedelta(minutes=2 * n + start), 1 - n / 1000) for n in range(count)
+        )
+        return replace(line(team, moves[-1][1]), moves=moves)
+
+    found = board.document(
+        "climate-series", RULES, [moved("owl", 150, 0), moved("jay", 150, 1), line("old", 0.5)], AT
+    )["history"]
+    assert len(found) == 200
+    assert [each["at"] for each in found] == sorted(each["at"] for each in found)
+    assert found[-1] == {"team": "jay", "at": "2026-12-01T13:59:00Z", "score": 0.851}
+    whole = board.document("climate-series", RULES, [line("old", 0.5, 7)], AT)["history"]
+    assert whole == [{"team": "old", "at": "2026-12-01T09:07:00Z", "score": 0.5}]

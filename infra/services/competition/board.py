@@ -1,39 +1,49 @@
-"""The leaderboard: ranks, and the page that shows them.
-
-The page is one file without scripts or outside resources. Names and notes come from teams and are
-escaped: they are shown, never run.
-"""
+"""The leaderboard as data: who stands where, how sure that is, and by what rules."""
 
 from __future__ import annotations
 
 import datetime as dt
-import html
-from collections.abc import Iterable
+import hashlib
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-from infra.services.competition.projects.project import Better, Line
+from infra.services.competition import ranking
+from infra.services.competition.ladder import DIGITS as DIGITS
+from infra.services.competition.projects.project import Better, Evidence, Line, Units
 from infra.services.competition.provenance import short
 
-#: Digits that a public score is shown with; equal when rounded is equal in rank.
-DIGITS = 4
+#: Moves of shown scores that a board tells of; the newest are kept.
+HISTORY = 200
+_KINDS = ("floor", "baseline", "expert", "ceiling")
+_CLASS_DIGITS = 2
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What the project's score is, how to read it, and the board's fixed marks."""
+    """What the project's score is, how to read it, and the board's fixed marks.
+
+    Without `evidence` a board has scores and ranks, and no intervals.
+    """
 
     metric: str
     better: Better
     hint: str
     scored_on: str
     lines: tuple[Line, ...]
+    limit_per_day: int = 0
+    evidence: Evidence | None = None
 
 
 @dataclass(frozen=True)
 class TeamLine:
-    """A team's best public score in a project, and where that entry comes from. `version` grows
-    with every change."""
+    """A team's shown entry in a project: its public score, where it comes from and, in `record`,
+    what the score rests on.
+
+    `version` grows with every change; `moves` are the shown scores so far, with their time.
+    """
 
     team: str
     best: float
@@ -43,6 +53,9 @@ class TeamLine:
     version: int
     job: str = ""
     image: str = ""
+    digest: str = ""
+    record: bytes = b""
+    moves: tuple[tuple[dt.datetime, float], ...] = ()
 
 
 def order(score: float, better: Better) -> float:
@@ -53,17 +66,23 @@ def order(score: float, better: Better) -> float:
 def document(
     project: str, rules: Rules, lines: Iterable[TeamLine], updated: dt.datetime
 ) -> dict[str, Any]:
-    """The board as data: best first, equal scores share a rank, who came first stands first."""
+    """The board as data: best first, equal scores share a rank, who came first stands first.
+
+    A team whose entry has no record, or one of other held-out data, has no intervals.
+    """
     ordered = sorted(
         lines, key=lambda line: (order(_shown(line.best), rules.better), line.best_at, line.team)
     )
+    evidence = _evidence(rules.evidence, ordered)
+    found = _ranking(rules, ordered, evidence)
     entries: list[dict[str, Any]] = []
     for place, line in enumerate(ordered, start=1):
         score = _shown(line.best)
         tied = bool(entries) and entries[-1]["score"] == score
+        rank = entries[-1]["rank"] if tied else place
         entries.append(
             {
-                "rank": entries[-1]["rank"] if tied else place,
+                "rank": rank,
                 "team": line.team,
                 "score": score,
                 "submissions": line.submissions,
@@ -71,6 +90,8 @@ def document(
                 "note": line.note,
                 "job": line.job,
                 "image": short(line.image),
+                **_standing(line, rank, ordered, found, rules),
+                "classes": _classes(rules.evidence, evidence.get(line.team)),
             }
         )
     return {
@@ -80,9 +101,147 @@ def document(
         "hint": rules.hint,
         "scored_on": rules.scored_on,
         "updated": _instant(updated),
-        "lines": [{"name": line.name, "score": _shown(line.score)} for line in rules.lines],
+        "units": {"count": found.units, "name": rules.evidence.unit if rules.evidence else ""},
+        "narrow": found.units > 0 and found.narrow,
+        "replicates": found.replicates,
+        "limit_per_day": rules.limit_per_day,
+        "classes": list(rules.evidence.classes) if rules.evidence else [],
+        "lines": [
+            {"name": line.name, "score": _shown(line.score), "kind": _kind(line.name)}
+            for line in rules.lines
+        ],
         "entries": entries,
+        "history": _history(ordered),
     }
+
+
+def _standing(
+    line: TeamLine, rank: int, lines: Sequence[TeamLine], found: ranking.Ranking, rules: Rules
+) -> dict[str, Any]:
+    """What is known of a team's rank beside the rank itself."""
+    standing = found.teams.get(line.team)
+    score = order(_shown(line.best), rules.better)
+    others = {
+        other.team: order(_shown(other.best), rules.better)
+        for other in lines
+        if other.team not in found.teams or standing is None
+    }
+    equal = {team for team, shown in others.items() if team != line.team and shown == score}
+    if standing is None:
+        return {
+            "score_low": None,
+            "score_high": None,
+            "rank_low": rank,
+            "rank_high": rank,
+            "tied_with": sorted(equal),
+            "gap_closed": None,
+            "near_expert": False,
+        }
+    gap = standing.gap_closed
+    least, most = rules.evidence.bounds if rules.evidence else (-math.inf, math.inf)
+    return {
+        "score_low": _shown(max(least, standing.score.low)),
+        "score_high": _shown(min(most, standing.score.high)),
+        # Teams without intervals stand where their score puts them.
+        "rank_low": standing.rank_low + sum(shown < score for shown in others.values()),
+        "rank_high": standing.rank_high + sum(shown <= score for shown in others.values()),
+        "tied_with": sorted({*standing.tied_with, *equal}),
+        "gap_closed": gap
+        and {"value": _shown(gap.value), "low": _shown(gap.low), "high": _shown(gap.high)},
+        "near_expert": standing.near_expert,
+    }
+
+
+def _evidence(evidence: Evidence | None, lines: Sequence[TeamLine]) -> dict[str, Units]:
+    """What each team's score rests on, where all rest on the same units: those of the entry that
+    came last. An older one may be of held-out data that were replaced since."""
+    if evidence is None:
+        return {}
+    newest_first = sorted(lines, key=lambda line: (line.best_at, line.team), reverse=True)
+    found: dict[str, Units] = {}
+    reference: set[str] = set()
+    for line in newest_first:
+        units = evidence.units(line.record, "public")
+        reference = reference or set(units)
+        if len(units) >= 2 and set(units) == reference:
+            found[line.team] = units
+    return found
+
+
+def _ranking(
+    rules: Rules, lines: Sequence[TeamLine], evidence: Mapping[str, Units]
+) -> ranking.Ranking:
+    if rules.evidence is None or not evidence:
+        return ranking.Ranking({}, 0, ranking.REPLICATES)
+    units = set(next(iter(evidence.values())))
+    marks = {
+        kind: next(
+            (x.units for x in rules.lines if _kind(x.name) == kind and set(x.units) == units), None
+        )
+        for kind in ("baseline", "expert")
+    }
+    digests = sorted(line.digest for line in lines if line.team in evidence)
+    seed = hashlib.sha256("\n".join(digests).encode()).hexdigest()
+    return _ranked(
+        rules.evidence,
+        rules.better,
+        seed,
+        tuple((line.team, line.record) for line in lines if line.team in evidence),
+        *(None if mark is None else _frozen(mark) for mark in marks.values()),
+    )
+
+
+Frozen = tuple[tuple[str, tuple[float, ...]], ...]
+
+
+def _frozen(units: Units) -> Frozen:
+    return tuple((name, tuple(units[name])) for name in sorted(units))
+
+
+@lru_cache(maxsize=4)
+def _ranked(
+    evidence: Evidence,
+    better: Better,
+    seed: str,
+    records: tuple[tuple[str, bytes], ...],
+    baseline: Frozen | None,
+    expert: Frozen | None,
+) -> ranking.Ranking:
+    """Remembered: most entries change no shown score, and at a deadline one scorer has many."""
+    return ranking.rank(
+        {team: evidence.units(record, "public") for team, record in records},
+        evidence.score_of,
+        better,
+        seed=seed,
+        baseline=None if baseline is None else dict(baseline),
+        expert=None if expert is None else dict(expert),
+        digits=DIGITS,
+    )
+
+
+def _classes(evidence: Evidence | None, units: Units | None) -> dict[str, float]:
+    if evidence is None or units is None:
+        return {}
+    of_classes = evidence.classes_of(ranking.summed(list(units.values())))
+    return {name: round(score, _CLASS_DIGITS) for name, score in of_classes.items()}
+
+
+def _history(lines: Iterable[TeamLine]) -> list[dict[str, Any]]:
+    moves = [
+        (at, line.team, score)
+        for line in lines
+        # Of a team from before moves were kept, the shown one is known.
+        for at, score in line.moves or ((line.best_at, line.best),)
+    ]
+    return [
+        {"team": team, "at": _instant(at), "score": _shown(score)}
+        for at, team, score in sorted(moves)[-HISTORY:]
+    ]
+
+
+def _kind(name: str) -> str:
+    prefix = name.partition(":")[0].strip().lower()
+    return prefix if prefix in _KINDS else "other"
 
 
 def _shown(score: float) -> float:
@@ -91,143 +250,3 @@ def _shown(score: float) -> float:
 
 def _instant(value: dt.datetime) -> str:
     return value.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def page(board: dict[str, Any], cohort: str) -> str:
-    """The board as a page of HTML."""
-    better: Better = board["better"]
-    rows = [(order(entry["score"], better), 0, _entry_row(entry)) for entry in board["entries"]]
-    # A line stands below the teams that reach it exactly.
-    rows += [(order(line["score"], better), 1, _line_row(line)) for line in board["lines"]]
-    body = "\n".join(row for _, _, row in sorted(rows, key=lambda row: row[:2]))
-    project = html.escape(board["project"])
-    count = len(board["entries"])
-    teams = "No team has submitted yet." if not count else f"{count} team{'s' * (count > 1)}."
-    return _frame(
-        f"{project} · {html.escape(cohort)}",
-        f"""<p class="up"><a href="index.html">All boards</a></p>
-<h1>{project}</h1>
-<p class="lead">{teams} The score is the {html.escape(_lower_first(board["metric"]))};
-{better} is better, {html.escape(board["hint"])}. Scores are on the public part of the held-out
-{html.escape(board["scored_on"])}.</p>
-<div class="scroll" role="region" aria-label="Leaderboard of {project}" tabindex="0">
-<table>
-<caption>Leaderboard</caption>
-<thead><tr><th scope="col" class="number">Rank</th><th scope="col">Team</th>
-<th scope="col" class="number">Score</th><th scope="col" class="number">Submissions</th>
-<th scope="col">Best one sent (UTC)</th><th scope="col">Trained on</th>
-<th scope="col">Note</th></tr></thead>
-<tbody>
-{body}
-</tbody>
-</table>
-</div>
-<p class="foot">Updated {_moment(board["updated"])} UTC. Equal scores share a rank.</p>""",
-    )
-
-
-def index(projects: Iterable[str], cohort: str) -> str:
-    """The page that leads to the boards."""
-    items = "\n".join(
-        f'<li><a href="{html.escape(name)}.html">{html.escape(name)}</a></li>' for name in projects
-    )
-    return _frame(
-        f"Leaderboards · {html.escape(cohort)}",
-        f'<h1>Leaderboards</h1>\n<p class="lead">{html.escape(cohort)}</p>\n'
-        f'<ul class="boards">\n{items}\n</ul>',
-    )
-
-
-def _lower_first(text: str) -> str:
-    """Leaves an acronym as it is: MASE stays MASE."""
-    return text if text[:2].isupper() else text[:1].lower() + text[1:]
-
-
-def _entry_row(entry: dict[str, Any]) -> str:
-    note = html.escape(entry["note"]) or "&ndash;"
-    image = html.escape(entry["image"]) or "&ndash;"
-    job = f' title="{html.escape(entry["job"])}"' if entry["job"] else ""
-    leader = ' class="leader"' if entry["rank"] == 1 else ""
-    return (
-        f'<tr{leader}><td class="number">{int(entry["rank"])}</td>'
-        f'<th scope="row"><bdi>{html.escape(entry["team"])}</bdi></th>'
-        f'<td class="number score">{entry["score"]:.{DIGITS}f}</td>'
-        f'<td class="number">{int(entry["submissions"])}</td>'
-        f'<td class="when">{_moment(entry["submitted"])}</td>'
-        f'<td class="image"{job}><bdi>{image}</bdi></td>'
-        f'<td class="note"><bdi>{note}</bdi></td></tr>'
-    )
-
-
-def _line_row(line: dict[str, Any]) -> str:
-    return (
-        f'<tr class="line"><td></td><th scope="row">{html.escape(line["name"])}</th>'
-        f'<td class="number score">{line["score"]:.{DIGITS}f}</td>{"<td></td>" * 4}</tr>'
-    )
-
-
-def _moment(instant: str) -> str:
-    return html.escape(f"{instant[:10]} {instant[11:16]}")
-
-
-def _frame(title: str, body: str) -> str:
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy"
- content="default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'">
-<title>{title}</title>
-<style>
-{_STYLE}</style>
-</head>
-<body>
-<main>
-{body}
-</main>
-</body>
-</html>
-"""
-
-
-#: Text on ground has a contrast of at least 4.5 to 1 in both schemes (WCAG 2.1, 1.4.3).
-_STYLE = """:root { color-scheme: light dark; --ground: #f7f8f8; --card: #fff; --text: #14212b;
- --soft: #52616d; --rule: #dde3e7; --accent: #0b6b5d; --mark: #e3f2ef; }
-@media (prefers-color-scheme: dark) {
- :root { --ground: #0f161b; --card: #172127; --text: #e9eff2; --soft: #a3b2bc; --rule: #2b3941;
-  --accent: #5fd0bb; --mark: #15332f; } }
-* { box-sizing: border-box; }
-body { margin: 0; background: var(--ground); color: var(--text);
- font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
-main { max-width: 60rem; margin: 0 auto; padding: 2rem 1rem 3rem; }
-h1 { font-size: 1.75rem; line-height: 1.2; margin: 0 0 .5rem; letter-spacing: -.01em; }
-a { color: var(--accent); }
-a:focus-visible, .scroll:focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
-.up { margin: 0 0 1rem; font-size: .9rem; }
-.lead { color: var(--soft); margin: 0 0 1.5rem; max-width: 46rem; }
-.scroll { overflow-x: auto; background: var(--card); border: 1px solid var(--rule);
- border-radius: .6rem; }
-table { border-collapse: collapse; width: 100%; font-size: .95rem; }
-caption { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
-th, td { text-align: left; padding: .65rem .9rem; border-bottom: 1px solid var(--rule);
- vertical-align: baseline; }
-thead th { color: var(--soft); font-size: .8rem; font-weight: 600; white-space: nowrap; }
-tbody tr:last-child > * { border-bottom: 0; }
-tbody th { font-weight: 600; white-space: nowrap; }
-.number { text-align: right; font-variant-numeric: tabular-nums; }
-.score { font-weight: 600; }
-.when { white-space: nowrap; font-variant-numeric: tabular-nums; }
-.image { color: var(--soft); min-width: 11rem; font-size: .85rem; overflow-wrap: anywhere; }
-.note { color: var(--soft); min-width: 12rem; overflow-wrap: anywhere; }
-.leader { background: var(--mark); }
-.leader .score { color: var(--accent); }
-.line > * { color: var(--soft); font-weight: 400; font-style: italic; border-top: 2px dashed
- var(--rule); }
-.foot { color: var(--soft); font-size: .85rem; margin: 1rem 0 0; }
-.boards { padding-left: 1.2rem; font-size: 1.1rem; }
-@media (max-width: 40rem) {
- main { padding: 1.25rem .75rem 2rem; }
- th, td { padding: .55rem .6rem; }
- h1 { font-size: 1.4rem; } }
-"""

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from infra.services.competition import board, projects, provenance
+from infra.services.competition.ladder import Ladder
+from infra.services.competition.page import index, page
 from infra.services.competition.problems import Fault
 from infra.services.competition.projects.project import Answers, Project, Result
 from infra.services.competition.provenance import Provenance
@@ -60,11 +62,12 @@ def score_upload(
         return receipt
     counted = entry.key == upload.key
     publish(sender.project, settings, files, table, now)
-    receipt = _receipt(upload, "scored", message, entry.public_score, counted=counted)
+    receipt = _receipt(upload, "scored", message, entry.shown, counted=counted)
     # An entry from before images were kept has a job that nobody checked.
     if entry.image:
         receipt |= {"job": entry.job, "image": provenance.short(entry.image)}
-    if result.classes:
+    # They tell more than the score; so they are told where it is.
+    if result.classes and entry.moved:
         receipt["classes"] = {n: round(f1, board.DIGITS) for n, f1 in result.classes.items()}
     # Last: who waits for the receipt finds the board renewed.
     files.put_receipt(sender.receipt, receipt)
@@ -105,8 +108,8 @@ def _scored(
     )
     try:
         if known is None:
-            table.record(entry, settings.submissions_per_day, project.better)
-            known = entry
+            ladder = Ladder(project.better, project)
+            known = table.record(entry, settings.submissions_per_day, ladder)
     except Duplicate:
         known = table.find(entry.project, entry.team, entry.digest) or entry
     except DayFull:
@@ -115,17 +118,24 @@ def _scored(
             f"Your team has used its {settings.submissions_per_day} submissions of {day} (UTC). "
             "The next day begins at 00:00 UTC."
         ) from None
-    shown = f"{known.public_score:.{board.DIGITS}f}"
-    if known.key != upload.key:
+    return known, result, _told(known, upload, project)
+
+
+def _told(entry: Entry, upload: Upload, project: Project) -> str:
+    """What the receipt says of the entry that holds the upload's content."""
+    shown = f"{entry.shown:.{board.DIGITS}f}"
+    if entry.key != upload.key:
+        scored = f", which scored {shown}" if entry.moved else ""
         return (
-            known,
-            result,
-            (
-                f"The same predictions as your team's submission of "
-                f"{known.received:%Y-%m-%d %H:%M} UTC, which scored {shown}. Not counted again."
-            ),
+            f"The same predictions as your team's submission of "
+            f"{entry.received:%Y-%m-%d %H:%M} UTC{scored}. Not counted again."
         )
-    return known, result, f"Scored {shown} on the public part ({_reading(project)})."
+    if not entry.moved:
+        return (
+            f"Kept, and it counts at the close. It is not better than your team's shown score, "
+            f"{shown}, beyond noise; so that one stays on the board."
+        )
+    return f"Scored {shown} on the public part ({_reading(project)})."
 
 
 def _provenance(
@@ -180,13 +190,15 @@ def publish(
         hint=about.hint,
         scored_on=about.scored_on,
         lines=tuple(about.lines(_answers(files, project))),
+        limit_per_day=settings.submissions_per_day,
+        evidence=about,
     )
     for _ in range(PUBLISH_ROUNDS):
         generation = table.generation(project)
         found = board.document(project, rules, table.lines(project), now())
         files.put_page(f"boards/{project}.json", json.dumps(found, indent=1))
-        files.put_page(f"{project}.html", board.page(found, settings.cohort))
-        files.put_page("index.html", board.index(settings.projects, settings.cohort))
+        files.put_page(f"{project}.html", page(found, settings.cohort))
+        files.put_page("index.html", index(settings.projects, settings.cohort))
         if table.generation(project) == generation:
             return found
     raise RuntimeError(f"the board of {project} changes faster than it can be written")

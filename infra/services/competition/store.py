@@ -1,17 +1,18 @@
 """The board's table: the only file of the competition that speaks to DynamoDB.
 
 Items: `pk` is `project#<id>`; `sk` is `entry#<team>#<sha256>` (a submission, private score and what
-the project records included), `day#<team>#<date>` (how many that day), `team#<team>` (the best so
-far), or `board` (`generation` grows with every entry).
+the project records included), `day#<team>#<date>` (how many that day), `team#<team>` (the entry
+that is shown, and what was shown before), or `board` (`generation` grows with every entry).
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import json
 import random
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,8 +20,8 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from infra.services.competition.board import TeamLine, order
-from infra.services.competition.projects.project import Better
+from infra.services.competition.board import HISTORY, TeamLine
+from infra.services.competition.ladder import Ladder
 
 ATTEMPTS = 12
 Item = dict[str, dict[str, Any]]
@@ -31,7 +32,8 @@ class Entry:
     """A submission that was scored. The private score leaves the table at the close.
 
     `job` is the team's training job that made it and `image` what that ran on, in full; empty where
-    none is known.
+    none is known. `shown_score` is the team's shown score once this entry was in, and `moved`
+    whether it became that by this entry; of an entry from before, its own score.
     """
 
     project: str
@@ -46,6 +48,12 @@ class Entry:
     job: str
     record: bytes = b""
     image: str = ""
+    shown_score: float | None = None
+    moved: bool = True
+
+    @property
+    def shown(self) -> float:
+        return self.public_score if self.shown_score is None else self.shown_score
 
 
 class Duplicate(Exception):
@@ -57,7 +65,7 @@ class DayFull(Exception):
 
 
 class BoardTable:
-    """Entries and the teams' best, in one DynamoDB table."""
+    """Entries and what is shown of the teams, in one DynamoDB table."""
 
     def __init__(
         self, table: str, client: Any = None, *, pause: Callable[[float], None] = time.sleep
@@ -71,22 +79,23 @@ class BoardTable:
         item = self._get(project, f"entry#{team}#{digest}")
         return _entry(project, team, digest, item) if item else None
 
-    def record(self, entry: Entry, limit: int, better: Better) -> None:
-        """Write the entry, count it on its day and keep the team's best: all or nothing.
+    def record(self, entry: Entry, limit: int, ladder: Ladder) -> Entry:
+        """Write the entry, count it on its day and keep what is shown: all or nothing.
 
-        `better` says which of two public scores is the best, the higher or the lower.
+        `ladder` says whether the entry moves what is shown; the entry as it was written says it.
 
         Raises:
             Duplicate, DayFull: and then nothing was written.
         """
         for attempt in range(ATTEMPTS):
-            line = self._team(entry.project, entry.team)
+            before = self._team(entry.project, entry.team)
+            written, line = _climb(entry, before, ladder)
             try:
                 self._client.transact_write_items(
-                    TransactItems=self._transaction(entry, limit, line, better),
+                    TransactItems=self._transaction(written, limit, before, line),
                     ClientRequestToken=uuid.uuid4().hex,
                 )
-                return
+                return written
             except ClientError as error:
                 _raise_final(error)
             # Full jitter: at a deadline all teams meet at the one counter of the board.
@@ -94,17 +103,16 @@ class BoardTable:
         raise RuntimeError(f"the board of {entry.project} is too busy")
 
     def _transaction(
-        self, entry: Entry, limit: int, line: TeamLine | None, better: Better
+        self, entry: Entry, limit: int, before: TeamLine | None, line: TeamLine
     ) -> list[dict[str, Any]]:
         name = {"TableName": self._table}
         day = f"day#{entry.team}#{entry.received.astimezone(dt.UTC).date()}"
-        best = _best(entry, line, better)
-        put: dict[str, Any] = {**name, "Item": _team_item(entry.project, best)}
-        if line is None:
+        put: dict[str, Any] = {**name, "Item": _team_item(entry.project, line)}
+        if before is None:
             put["ConditionExpression"] = "attribute_not_exists(pk)"
         else:
             put["ConditionExpression"] = "version = :before"
-            put["ExpressionAttributeValues"] = {":before": {"N": str(line.version)}}
+            put["ExpressionAttributeValues"] = {":before": {"N": str(before.version)}}
         return [
             {
                 "Put": {
@@ -139,7 +147,7 @@ class BoardTable:
         return int(item["generation"]["N"]) if item else 0
 
     def lines(self, project: str) -> list[TeamLine]:
-        """Each team's best. Sees every earlier entry."""
+        """What is shown of each team. Sees every earlier entry."""
         found: list[TeamLine] = []
         start: dict[str, Any] = {}
         while True:
@@ -188,10 +196,10 @@ def _raise_final(error: ClientError) -> None:
         raise error
 
 
-def _best(entry: Entry, line: TeamLine | None, better: Better) -> TeamLine:
-    submissions = (line.submissions if line else 0) + 1
-    version = (line.version if line else 0) + 1
-    # The same score again does not take the earlier one's place, whatever order they arrive in.
+def _climb(entry: Entry, before: TeamLine | None, ladder: Ladder) -> tuple[Entry, TeamLine]:
+    """The entry with what it did to the team's line, and the line after it."""
+    submissions = (before.submissions if before else 0) + 1
+    version = (before.version if before else 0) + 1
     new = TeamLine(
         team=entry.team,
         best=entry.public_score,
@@ -201,11 +209,27 @@ def _best(entry: Entry, line: TeamLine | None, better: Better) -> TeamLine:
         version=version,
         job=entry.job,
         image=entry.image,
+        digest=entry.digest,
+        record=entry.record,
     )
-    if line is None:
-        return new
-    known = replace(line, submissions=submissions, version=version)
-    return min(known, new, key=lambda each: (order(each.best, better), each.best_at))
+    at = (entry.received, entry.public_score)
+    if before is None:
+        return _shown(entry, entry.public_score, moved=True), replace(new, moves=(at,))
+    if ladder.moves(entry.public_score, entry.record, before.best, before.record):
+        # Of a line from before moves were kept, the shown one is known.
+        moves = before.moves or ((before.best_at, before.best),)
+        line = replace(new, moves=(*moves, at)[-HISTORY:])
+        return _shown(entry, entry.public_score, moved=True), line
+    # Of two equal ones the earlier stands, whatever order they arrive in.
+    if entry.public_score == before.best and entry.received < before.best_at:
+        line = replace(new, moves=before.moves)
+    else:
+        line = replace(before, submissions=submissions, version=version)
+    return _shown(entry, before.best, moved=False), line
+
+
+def _shown(entry: Entry, score: float, *, moved: bool) -> Entry:
+    return replace(entry, shown_score=score, moved=moved)
 
 
 def _key(project: str, sort: str) -> Item:
@@ -228,7 +252,8 @@ def _team_item(project: str, line: TeamLine) -> Item:
         "note": {"S": line.note},
         "submissions": {"N": str(line.submissions)},
         "version": {"N": str(line.version)},
-        **_texts(job=line.job, image=line.image),
+        **_binary(line.record),
+        **_texts(job=line.job, image=line.image, digest=line.digest, moves=_moves_text(line.moves)),
     }
 
 
@@ -242,7 +267,17 @@ def _team(item: Item) -> TeamLine:
         version=int(item["version"]["N"]),
         job=_text(item, "job"),
         image=_text(item, "image"),
+        digest=_text(item, "digest"),
+        record=_bytes(item),
+        moves=tuple((_time(at), score) for at, score in json.loads(_text(item, "moves") or "[]")),
     )
+
+
+def _moves_text(moves: Sequence[tuple[dt.datetime, float]]) -> str:
+    """One text for all: an item is written whole with every entry."""
+    if not moves:
+        return ""
+    return json.dumps([(_instant(at), score) for at, score in moves], separators=(",", ":"))
 
 
 def _entry_item(entry: Entry) -> Item:
@@ -254,7 +289,9 @@ def _entry_item(entry: Entry) -> Item:
         "note": {"S": entry.note},
         "learner": {"S": entry.learner},
         "job": {"S": entry.job},
-        **({"record": {"B": entry.record}} if entry.record else {}),
+        **({} if entry.shown_score is None else {"shown_score": {"N": repr(entry.shown_score)}}),
+        "moved": {"BOOL": entry.moved},
+        **_binary(entry.record),
         **_texts(image=entry.image),
     }
 
@@ -271,9 +308,19 @@ def _entry(project: str, team: str, digest: str, item: Item) -> Entry:
         note=item["note"]["S"],
         learner=item["learner"]["S"],
         job=item["job"]["S"],
-        record=bytes(item["record"]["B"]) if "record" in item else b"",
+        record=_bytes(item),
         image=_text(item, "image"),
+        shown_score=float(item["shown_score"]["N"]) if "shown_score" in item else None,
+        moved=bool(item["moved"]["BOOL"]) if "moved" in item else True,
     )
+
+
+def _binary(record: bytes) -> Item:
+    return {"record": {"B": record}} if record else {}
+
+
+def _bytes(item: Item) -> bytes:
+    return bytes(item["record"]["B"]) if "record" in item else b""
 
 
 def _texts(**members: str) -> Item:

@@ -23,13 +23,20 @@ class Leaderboard:
         `updated` is empty while nobody has submitted.
     entries : tuple of dict
         rank, team, score, submissions, submitted, note, and where the best one comes from: job and
-        image, empty if its team named no job. Best first.
+        image, empty if its team named no job. Best first. Where the scorer could tell: rank_low
+        and rank_high, the places that chance cannot rule out; tied_with, the teams that share one
+        of them; score_low and score_high, the score's 95 % interval; classes, F1 by class;
+        gap_closed, with value, low and high, 0 at the baseline and 1 at the expert; near_expert.
     lines : tuple of dict
-        name and score of fixed marks, such as the floor.
+        name, score and kind of fixed marks, such as the floor.
     team : str
         Whose board is shown: its entry is marked.
     better : str
         ``higher`` or ``lower``.
+    caution : str
+        What to keep in mind of the intervals; empty if nothing.
+    limit_per_day : int or None
+        How many submissions a team has each day (UTC).
     """
 
     project: str
@@ -39,10 +46,13 @@ class Leaderboard:
     lines: tuple[Mapping[str, Any], ...]
     team: str = ""
     better: str = "lower"
+    caution: str = ""
+    limit_per_day: int | None = None
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any], team: str) -> Leaderboard:
         """From the board's JSON."""
+        limit = document.get("limit_per_day")
         return cls(
             project=str(document.get("project", "")),
             metric=str(document.get("metric", "")),
@@ -51,28 +61,42 @@ class Leaderboard:
             lines=tuple(document.get("lines") or ()),
             team=team,
             better="higher" if document.get("better") == "higher" else "lower",
+            caution=_caution(document),
+            limit_per_day=int(limit) if limit else None,
         )
 
-    def _rows(self) -> list[tuple[str, str, str, str, str, str]]:
-        """Entries and lines, best first: rank, name, score, submissions, submitted, note."""
+    def _columns(self) -> list[str]:
+        """Those that something stands in; an older board has less."""
+        extra = {
+            "95 % interval": any(_interval(entry) for entry in self.entries),
+            "tied with": any(entry.get("tied_with") for entry in self.entries),
+            "gap closed": any(entry.get("gap_closed") for entry in self.entries),
+        }
+        shown = [name for name, there in extra.items() if there]
+        return ["rank", "team", "score", *shown, "submissions", "last (UTC)", "note"]
+
+    def _rows(self) -> list[dict[str, str]]:
+        """Entries and lines, best first: what stands in each column."""
         sign = -1 if self.better == "higher" else 1
-        rows: list[tuple[float, int, tuple[str, str, str, str, str, str]]] = []
+        rows: list[tuple[float, int, dict[str, str]]] = []
         for entry in self.entries:
             score = float(entry["score"])
-            name = str(entry["team"]) + (" (you)" if entry["team"] == self.team else "")
-            submitted = str(entry.get("submitted") or "")[:16].replace("T", " ")
-            cells = (
-                str(entry["rank"]),
-                name,
-                f"{score:.4f}",
-                str(entry.get("submissions", "")),
-                submitted,
-                str(entry.get("note") or "")[:60],
-            )
+            name = _plain(entry["team"]) + (" (you)" if entry["team"] == self.team else "")
+            cells = {
+                "rank": _places(entry),
+                "team": name + (" ≈ expert" if entry.get("near_expert") else ""),
+                "score": _score(score),
+                "95 % interval": _interval(entry),
+                "tied with": _names(entry.get("tied_with") or ()),
+                "gap closed": _percent((entry.get("gap_closed") or {}).get("value")),
+                "submissions": str(entry.get("submissions", "")),
+                "last (UTC)": str(entry.get("submitted") or "")[:16].replace("T", " "),
+                "note": _plain(entry.get("note") or "")[:60],
+            }
             rows.append((sign * score, 0, cells))
         for line in self.lines:
             score = float(line["score"])
-            rows.append((sign * score, 1, ("", str(line["name"]), f"{score:.4f}", "", "", "")))
+            rows.append((sign * score, 1, {"team": _plain(line["name"]), "score": _score(score)}))
         return [cells for _, _, cells in sorted(rows, key=lambda row: row[:2])]
 
     def _head(self) -> str:
@@ -80,27 +104,118 @@ class Leaderboard:
         better = f" · {self.better} is better" if self.updated else ""
         return f"{self.project} · {self.metric}{better}"
 
-    _HEADER = ("rank", "team", "score", "submissions", "last (UTC)", "note")
+    def _feet(self) -> list[str]:
+        """What helps to read the table, below it."""
+        feet = []
+        if any("–" in _places(entry) for entry in self.entries):
+            feet.append(
+                "A rank such as 2–4 names the places that chance cannot rule out; teams whose "
+                "places overlap are tied."
+            )
+        if any(entry.get("near_expert") for entry in self.entries):
+            feet.append("≈ expert: near or equal to the expert.")
+        if self.caution:
+            feet.append(self.caution)
+        if self.limit_per_day:
+            feet.append(f"Each team has {self.limit_per_day} submissions a day (UTC).")
+        return feet
 
     def __repr__(self) -> str:
         head = self._head()
         if not self.entries:
             head += "\nNobody has submitted yet."
-        return head + "\n" + _text_table([self._HEADER, *self._rows()])
+        columns = self._columns()
+        rows = [[row.get(column, "") for column in columns] for row in self._rows()]
+        return "\n".join([head, _text_table([columns, *rows]), *self._feet()])
 
     def _repr_html_(self) -> str:
         out = [f"<div>{html.escape(self._head())}</div>"]
         if not self.entries:
             out.append("<div>Nobody has submitted yet.</div>")
-        head = "".join(f"<th style='text-align:left'>{cell}</th>" for cell in self._HEADER)
-        out.append(f"<table><thead><tr>{head}</tr></thead><tbody>")
+        columns = self._columns()
+        cell = "text-align:left;vertical-align:top;white-space:{}"
+        space = {column: "normal" if column == "note" else "nowrap" for column in columns}
+        head = "".join(
+            f"<th scope='col' style='{cell.format(space[column])}'>{column}</th>"
+            for column in columns
+        )
+        out.append(
+            "<table style='font-variant-numeric:tabular-nums'>"
+            f"<thead><tr>{head}</tr></thead><tbody>"
+        )
         for row in self._rows():
-            style = "opacity:.65;font-style:italic" if not row[0] else ""
-            style += ";font-weight:bold" if row[1].endswith(" (you)") else ""
-            cells = "".join(f"<td style='text-align:left'>{html.escape(cell)}</td>" for cell in row)
+            style = "" if row.get("rank") else "opacity:.7;font-style:italic;"
+            style += "font-weight:bold" if " (you)" in row["team"] else ""
+            cells = "".join(
+                f"<td style='{cell.format(space[column])}'>"
+                f"<bdi>{html.escape(row.get(column, ''))}</bdi></td>"
+                for column in columns
+            )
             out.append(f"<tr style='{style}'>{cells}</tr>")
         out.append("</tbody></table>")
+        out += [f"<div style='opacity:.75'>{html.escape(foot)}</div>" for foot in self._feet()]
         return "".join(out)
+
+
+def _caution(document: Mapping[str, Any]) -> str:
+    if not document.get("narrow"):
+        return ""
+    units = document.get("units") or {}
+    few = f"Only {units['count']}" if units.get("count") else "Few"
+    return (
+        f"{few} {_plain(units.get('name') or 'units')} are held out in the public part; with fewer "
+        "than 24 the intervals are too narrow."
+    )
+
+
+def _places(entry: Mapping[str, Any]) -> str:
+    """
+    >>> _places({"rank": 2, "rank_low": 1, "rank_high": 4}), _places({"rank": 2})
+    ('1–4', '2')
+    """
+    low, high = (entry.get(end) or entry["rank"] for end in ("rank_low", "rank_high"))
+    return f"{low}" if low == high else f"{low}–{high}"
+
+
+def _interval(entry: Mapping[str, Any]) -> str:
+    """
+    >>> _interval({"score_low": 0.5814, "score_high": 0.64}), _interval({"score_low": None})
+    ('0.581–0.640', '')
+    """
+    low, high = entry.get("score_low"), entry.get("score_high")
+    return "" if low is None or high is None else f"{_score(low)}–{_score(high)}"
+
+
+def _names(teams: Sequence[str]) -> str:
+    """
+    >>> _names(["owl", "jay", "kite"]), _names(["owl", "jay", "kite", "tern"])
+    ('owl, jay, kite', 'owl, jay + 2')
+    """
+    shown = [_isolated(_plain(team)) for team in (teams if len(teams) <= 3 else teams[:2])]
+    rest = len(teams) - len(shown)
+    return ", ".join(shown) + (f" + {rest}" if rest else "")
+
+
+def _isolated(name: str) -> str:
+    """So that a name that is written from right to left leaves the names around it in order."""
+    return name if name.isascii() else f"\u2068{name}\u2069"
+
+
+def _score(score: float) -> str:
+    return f"{score:.3f}" if abs(score) < 1000 else f"{score:.3g}"
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.0f} %"
+
+
+def _plain(text: object) -> str:
+    """Without what moves a terminal's cursor or turns a line around.
+
+    >>> _plain("a\x1b[31mb\u202ec")
+    'a[31mbc'
+    """
+    return "".join(letter for letter in str(text) if letter.isprintable())
 
 
 @dataclass(frozen=True)

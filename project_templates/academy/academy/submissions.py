@@ -51,7 +51,8 @@ class Receipt:
     message : str
         In words.
     public_score : float or None
-        On the public part; the board says whether higher or lower is better.
+        What the board now shows of your team on the public part, to three digits: this entry's, if
+        it was better beyond noise. The board says whether higher or lower is better.
     received : str
         When it arrived, UTC, ISO 8601.
     counted : bool
@@ -75,7 +76,7 @@ class Receipt:
     image: str = ""
 
     def __repr__(self) -> str:
-        score = "" if self.public_score is None else f" {self.public_score:.4f}"
+        score = "" if self.public_score is None else f" {self.public_score:.3f}"
         width = max(map(len, self.classes), default=0)
         lines = [f"  {name:{width}} {value:.3f}" for name, value in self.classes.items()]
         lines += [f"  {self._origin()}"] if self.job else []
@@ -87,7 +88,7 @@ class Receipt:
     def _repr_html_(self) -> str:
         color = {"scored": "#1a7f5a", "refused": "#b3261e"}.get(self.status, "#8a6d00")
         score = (
-            f'<div style="font-size:200%">{self.public_score:.4f}</div>'
+            f'<div style="font-size:200%">{self.public_score:.3f}</div>'
             if self.public_score is not None
             else ""
         )

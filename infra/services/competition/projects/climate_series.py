@@ -22,13 +22,14 @@ import io
 import json
 import math
 import re
-from collections.abc import Mapping
+import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from infra.services.competition.problems import Fault, Misconfigured
 from infra.services.competition.projects.project import Answers as VaultAnswers
-from infra.services.competition.projects.project import Better, Line, Result
+from infra.services.competition.projects.project import Better, Line, Part, Result, Units
 from infra.services.competition.submission import show
 
 METRIC = "MASE relative to the seasonal naive, geometric mean over series"
@@ -105,11 +106,23 @@ def _scale(name: str, given: Mapping[str, Any]) -> Scale:
 
 
 def score(forecasts: Mapping[Point, float], answers: Answers, part: str) -> float:
-    """The score of complete `forecasts` on `part`; 1 is the seasonal naive, lower is better.
+    """The score of complete `forecasts` on `part`; 1 is the seasonal naive, lower is better."""
+    logs = log_ratios(forecasts, answers, part)
+    return mean_ratio((math.fsum(logs.values()), len(logs)))
+
+
+def mean_ratio(sums: Sequence[float]) -> float:
+    """The geometric mean, from the sum of the ratios' logarithms and their number."""
+    logs, count = sums
+    return math.exp(logs / count)
+
+
+def log_ratios(forecasts: Mapping[Point, float], answers: Answers, part: str) -> dict[str, float]:
+    """The logarithm of each series' error relative to the seasonal naive's.
 
     Sums are exactly rounded (`math.fsum`), so that the order of the rows does not matter.
     """
-    logs = []
+    logs = {}
     for name in sorted(answers.scales):
         errors = [
             abs(value - forecasts[point])
@@ -118,8 +131,8 @@ def score(forecasts: Mapping[Point, float], answers: Answers, part: str) -> floa
         ]
         scale = answers.scales[name]
         mase = math.fsum(errors) / len(errors) / scale.mase_scale
-        logs.append(math.log(max(LEAST_RATIO, mase / scale.naive_mase[part])))
-    return math.exp(math.fsum(logs) / len(logs))
+        logs[name] = math.log(max(LEAST_RATIO, mase / scale.naive_mase[part]))
+    return logs
 
 
 def forecasts(content: bytes, answers: Answers) -> dict[Point, float]:
@@ -205,13 +218,37 @@ class ClimateSeries:
     max_bytes = MAX_BYTES
     hint = "1 is the seasonal naive"
     scored_on = "months"
+    unit = "series"
+    classes: tuple[str, ...] = ()
+    bounds = (LEAST_RATIO, math.inf)
 
     def score(self, content: bytes, answers: VaultAnswers) -> Result:
         held_out = Answers.read(
             answers("answers.csv").decode("utf-8"), answers("scales.json").decode("utf-8")
         )
         found = forecasts(content, held_out)
-        return Result(score(found, held_out, "public"), score(found, held_out, "private"))
+        logs = {part: log_ratios(found, held_out, part) for part in PARTS}
+        public, private = (
+            mean_ratio((math.fsum(logs[part].values()), len(logs[part]))) for part in PARTS
+        )
+        return Result(public, private, record=record(logs))
+
+    def units(self, record: bytes, part: Part) -> Units:
+        if not record:
+            return {}
+        logs: dict[str, float] = json.loads(zlib.decompress(record))["log_ratios"][part]
+        return {name: (value, 1.0) for name, value in logs.items()}
+
+    def score_of(self, sums: Sequence[float]) -> float:
+        return mean_ratio(sums)
+
+    def classes_of(self, sums: Sequence[float]) -> Mapping[str, float]:  # noqa: ARG002
+        return {}
 
     def lines(self, answers: VaultAnswers) -> list[Line]:  # noqa: ARG002
         return [Line("floor: seasonal naive", 1.0)]
+
+
+def record(logs: Mapping[str, Mapping[str, float]]) -> bytes:
+    """Each part's logarithms of the series' ratios, packed; unpacked they are what they were."""
+    return zlib.compress(json.dumps({"log_ratios": logs}, separators=(",", ":")).encode(), 9)

@@ -16,14 +16,14 @@ import json
 import math
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from infra.services.competition.problems import Fault, Misconfigured
 from infra.services.competition.projects import npz
 from infra.services.competition.projects.project import Answers as VaultAnswers
-from infra.services.competition.projects.project import Better, Line, Result
+from infra.services.competition.projects.project import Better, Line, Part, Result, Units
 
 METRIC = "macro-F1 over nine classes, pooled over scenes, on label cells"
 #: In the order of their numbers, which is part of the project and of every map.
@@ -120,7 +120,10 @@ def _line(given: Mapping[str, Any]) -> Line:
     score = float(given["public"])
     if not 0 <= score <= 1:
         raise ValueError(f"line {given['name']}: {score}")
-    return Line(str(given["name"]), score)
+    units = {str(name): tuple(map(int, counts)) for name, counts in given.get("units", {}).items()}
+    if any(len(counts) != 2 * _COUNT or min(counts) < 0 for counts in units.values()):
+        raise ValueError(f"line {given['name']}: units")
+    return Line(str(given["name"]), score, units)
 
 
 def confusion(labels: bytes, prediction: bytes) -> Confusion:
@@ -147,15 +150,24 @@ def pooled(confusions: Iterable[Confusion]) -> Confusion:
     return tuple(map(tuple, total))
 
 
+def counted(counts: Confusion) -> tuple[int, ...]:
+    """For each class TP, then for each class 2 TP + FP + FN: what there is of the class, and what
+    was called it. Macro-F1 is a function of these, and they add up over scenes."""
+    right = (counts[number][number] for number in range(_COUNT))
+    whole = (sum(counts[number]) + sum(row[number] for row in counts) for number in range(_COUNT))
+    return (*right, *whole)
+
+
+def _f1(sums: Sequence[float]) -> list[float]:
+    return [
+        2 * right / whole if whole else 0.0
+        for right, whole in zip(sums[:_COUNT], sums[_COUNT:], strict=True)
+    ]
+
+
 def f1_of_classes(counts: Confusion) -> tuple[float, ...]:
     """F1 of each class: one division of whole numbers."""
-    found = []
-    for number in range(_COUNT):
-        right = counts[number][number]
-        # 2 TP + FP + FN: what there is of the class, and what was called it.
-        whole = sum(counts[number]) + sum(row[number] for row in counts)
-        found.append(2 * right / whole if whole else 0.0)
-    return tuple(found)
+    return tuple(_f1(counted(counts)))
 
 
 def macro_f1(counts: Confusion) -> float:
@@ -193,6 +205,9 @@ class LandCover:
     max_bytes = MAX_BYTES
     hint = "1 is a map without error"
     scored_on = "scenes"
+    unit = "scenes"
+    classes = CLASSES
+    bounds = (0.0, 1.0)
 
     def score(self, content: bytes, answers: VaultAnswers) -> Result:
         held_out = Answers.read(answers(ANSWERS))
@@ -210,18 +225,34 @@ class LandCover:
             public=macro_f1(of_part["public"]),
             private=macro_f1(of_part["private"]),
             classes=dict(zip(CLASSES, f1_of_classes(of_part["public"]), strict=True)),
-            record=record(counts),
+            record=record(counts, {name: scene.part for name, scene in held_out.scenes.items()}),
         )
+
+    def units(self, record: bytes, part: Part) -> Units:
+        document: Any = json.loads(zlib.decompress(record)) if record else {}
+        # Records from before tell no parts.
+        parts: Mapping[str, str] = document.get("parts", {})
+        return {
+            name: counted(counts)
+            for name, counts in document.get("scenes", {}).items()
+            if parts.get(name) == part
+        }
+
+    def score_of(self, sums: Sequence[float]) -> float:
+        return math.fsum(_f1(sums)) / _COUNT
+
+    def classes_of(self, sums: Sequence[float]) -> Mapping[str, float]:
+        return dict(zip(CLASSES, _f1(sums), strict=True))
 
     def lines(self, answers: VaultAnswers) -> tuple[Line, ...]:
         return Answers.read(answers(ANSWERS)).lines
 
 
-def record(counts: Mapping[str, Confusion]) -> bytes:
-    """Each scene's confusion, packed: about 2 KB for 24 scenes.
+def record(counts: Mapping[str, Confusion], parts: Mapping[str, str]) -> bytes:
+    """Each scene's confusion and part, packed: about 2 KB for 24 scenes.
 
     Unpacked it is what `academy.land_cover.metrics.SceneConfusions.from_json` reads, so that
     intervals can be drawn by resampling scenes.
     """
-    document = {"classes": CLASSES, "ignore": IGNORE, "scenes": counts}
+    document = {"classes": CLASSES, "ignore": IGNORE, "scenes": counts, "parts": parts}
     return zlib.compress(json.dumps(document, separators=(",", ":")).encode(), 9)

@@ -12,12 +12,19 @@ Better = Literal["higher", "lower"]
 Answers = Callable[[str], bytes]
 
 
+#: What was counted on each unit of a part: vectors of one length, which add up over units.
+Units = Mapping[str, Sequence[float]]
+Part = Literal["public", "private"]
+
+
 @dataclass(frozen=True)
 class Line:
-    """A fixed mark on the board, such as the floor; its score is on the public part."""
+    """A fixed mark on the board, such as the floor; its score is on the public part, and so are
+    its `units` if they are known."""
 
     name: str
     score: float
+    units: Units = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -34,7 +41,41 @@ class Result:
     record: bytes = b""
 
 
-class Project(Protocol):
+class Evidence(Protocol):
+    """What a score rests on, unit by unit."""
+
+    def __hash__(self) -> int: ...
+
+    @property
+    def unit(self) -> str:
+        """What a part is made of, in the plural: "scenes"."""
+        ...
+
+    @property
+    def classes(self) -> Sequence[str]:
+        """The names of the classes that are scored, in order; empty if there are none."""
+        ...
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The least and the most that a score can be."""
+        ...
+
+    def units(self, record: bytes, part: Part) -> Units:
+        """What a result's `record` says of each unit of `part`; empty for a record that does not
+        say it, such as one from before."""
+        ...
+
+    def score_of(self, sums: Sequence[float]) -> float:
+        """The score, from the sum over units."""
+        ...
+
+    def classes_of(self, sums: Sequence[float]) -> Mapping[str, float]:
+        """The score of each class, from the sum over units."""
+        ...
+
+
+class Project(Evidence, Protocol):
     """A project of the competition. Its methods are pure but for the answers that they ask for."""
 
     @property
