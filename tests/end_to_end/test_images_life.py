@@ -30,7 +30,7 @@ from infra.offline.server import Cloud
 ROOT = Path(__file__).parents[2]
 PROJECT = "climate-series"
 FLAVOUR = "forecasting-cpu"
-pytestmark = pytest.mark.end_to_end
+pytestmark = [pytest.mark.end_to_end, pytest.mark.slow]
 
 TRAIN = (
     "import academy\n"
