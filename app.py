@@ -25,8 +25,12 @@ class Unusable(Exception):
     """The command cannot go on; the message says what to do."""
 
 
-def main() -> None:
-    app = App()
+def main(app: App) -> None:
+    """Add to `app` what its context asks for, and synthesize it.
+
+    Raises:
+        CohortFileError, RecordError, MissingFlavours, Unusable: with what to do.
+    """
     cohort_file, record_file = _context(app, "cohort"), _context(app, "images")
     if not (cohort_file or record_file):
         raise Unusable(
@@ -85,8 +89,11 @@ def _region(name: str | None) -> str:
     return name
 
 
+#: What is said in its own words, without a traceback.
+TOLD = (CohortFileError, RecordError, MissingFlavours, Unusable)
+
 if __name__ == "__main__":
     try:
-        main()
-    except (CohortFileError, RecordError, MissingFlavours, Unusable) as error:
+        main(App())
+    except TOLD as error:
         sys.exit(str(error))
