@@ -122,30 +122,47 @@ class Workshop:
         return context, source
 
     def image(self, context: Path, project: str, stage: str, base: Image, source: str) -> Image:
-        """One stage of a project's image."""
+        """One stage of a project's image; `workspace` before `training`."""
+        name = f"localhost/academy/{project}-cpu"
+        target = ("--target", stage)
+        if not self.layered and stage == "training":
+            # Built anew it would be another: it starts from the stage that is there.
+            target = ("--file", str(self._second_stage(context, f"{name}:workspace")))
         return self.build(
             context,
-            f"localhost/academy/{project}-cpu:{stage}",
-            *("--target", stage),
+            f"{name}:{stage}",
+            *target,
             *("--build-arg", f"BASE_IMAGE={base.name}"),
             *("--build-arg", f"PROJECT={project}"),
             *("--build-arg", "ACCELERATOR=cpu"),
             *("--build-arg", f"SOURCE={source}"),
         )
 
+    def _second_stage(self, context: Path, first: str) -> Path:
+        """The Dockerfile's stage `training` alone, on the image `first`."""
+        text = (context / "Dockerfile").read_text(encoding="utf-8")
+        file = context.with_suffix(".training")
+        file.write_text(f"FROM {first}\n{text.split('FROM workspace AS training', 1)[1]}")
+        return file
+
     def build(self, context: Path, name: str, *arguments: str) -> Image:
         started = time.monotonic()
         self._buildah(
             *("build", "--isolation", "chroot", "--format", "docker", "--pull-never"),
-            # Also on vfs, where a layer is a copy of everything below it: without layers of its own
-            # the second stage would be built anew, and be another.
-            *("--layers", "--tag", name, *arguments, str(context)),
+            *(f"--layers={str(self.layered).lower()}", "--tag", name, *arguments, str(context)),
         )
         seconds = time.monotonic() - started
+        # What the name stood for before, with what was built on the way to it.
+        self._buildah("rmi", "--prune")
         found = json.loads(self._buildah("inspect", "--type", "image", name))
         layers = found["Docker"]["rootfs"]["diff_ids"]
         size = json.loads(self._buildah("images", "--json", name))[0]["size"]
         return Image(name, found["FromImageDigest"], tuple(layers), _bytes(size), seconds)
+
+    @property
+    def layered(self) -> bool:
+        """Whether each step is kept: on vfs each would be a copy of everything below it."""
+        return self.driver == "overlay"
 
     def config(self, name: str) -> dict[str, Any]:
         """An image's configuration: Env, User, Entrypoint, Cmd, WorkingDir."""
