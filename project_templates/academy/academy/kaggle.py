@@ -38,6 +38,11 @@ ROW_ID = "row_id"
 EMPTY = "-"
 
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
+#: An image's environment is the jobs' too, and belongs to root.
+_FIXED = (
+    "If that is refused, your space's libraries are fixed, as your jobs' are: ask your advisor for "
+    "the package."
+)
 _SETUP = (
     "Run kaggle auth login in a terminal, or make a token at https://www.kaggle.com/settings/api "
     "and set it as KAGGLE_API_TOKEN."
@@ -184,11 +189,11 @@ def _api() -> Any:
             if lacking == "kaggle":
                 raise SubmissionError(
                     "The package kaggle is not installed. Run %pip install kaggle here, and submit "
-                    "again."
+                    f"again. {_FIXED}"
                 ) from None
             raise SubmissionError(
                 f"The package kaggle lacks {lacking}. Run %pip install {lacking} here, and submit "
-                "again."
+                f"again. {_FIXED}"
             ) from None
         except (SystemExit, OSError, ValueError) as problem:
             why = "" if isinstance(problem, SystemExit) else f" ({_line(problem)})"
