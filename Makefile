@@ -37,8 +37,8 @@ demo: install ## a whole small academy on the embedded cloud, from deploy to des
 test: install ## the tests, on both cores (under 10 minutes)
 	$(VENV)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
-test-slow: install ## tests that take minutes: a cohort's life on images of its own
-	$(VENV)/python -m pytest -m slow
+test-slow: install ## tests that take minutes: all notebooks, a cohort's life on images of its own
+	$(VENV)/python -m pytest -n 2 --dist loadfile -m slow
 
 lint: install ## style, types, Dockerfiles
 	$(VENV)/ruff format --check .

@@ -42,7 +42,9 @@ def gone(text: str, seconds: float) -> list[str]:
     ("number", "after_steps", "further_seconds"),
     [
         pytest.param(signal.SIGINT, 2, 4.0, id="Ctrl-C while it deploys"),
-        pytest.param(signal.SIGTERM, 4, 4.0, id="terminated while spaces start"),
+        pytest.param(
+            signal.SIGTERM, 4, 4.0, id="terminated while spaces start", marks=pytest.mark.slow
+        ),
         pytest.param(signal.SIGKILL, 2, 2.0, id="killed while it deploys"),
     ],
 )

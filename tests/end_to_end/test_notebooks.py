@@ -15,7 +15,7 @@ from infra.cohort.model import PROJECTS
 from infra.publishing import climate_series, land_cover, templates
 
 ROOT = Path(__file__).parents[2]
-pytestmark = pytest.mark.end_to_end
+pytestmark = [pytest.mark.end_to_end, pytest.mark.slow]
 
 #: Large enough for every class to occur where the sealing wants it, small enough to be quick.
 PLAN = land_cover.Plan(size=240, train=6)
