@@ -28,6 +28,7 @@ from rich.table import Table
 
 from infra.services.competition import ladder, ranking
 from infra.services.competition.projects.land_cover import LandCover
+from infra.services.competition.projects.project import Scale
 
 CLASSES = 9
 SCORE_OF = LandCover().score_of
@@ -166,6 +167,7 @@ class _AsTheyAre:
     unit = "scenes"
     classes: tuple[str, ...] = ()
     bounds = (0.0, 1.0)
+    scale: Scale = "difference"
 
     def units(self, record: Any, part: str) -> Any:
         return record

@@ -16,7 +16,13 @@ pytestmark = pytest.mark.skipif(
 
 BOARDS = {
     "lively": boards.lively,
+    "forecast": boards.forecast,
+    "closed": boards.closed,
+    "crowded": boards.crowded,
+    "frozen": boards.frozen,
+    "soon": boards.soon,
     "hostile": boards.hostile,
+    "hostile end": boards.hostile_end,
     "empty": boards.empty,
     "narrow": boards.narrow,
     "of old": boards.of_old,
@@ -33,18 +39,20 @@ OVERFLOW = """
   const box = part.getBoundingClientRect();
   // What scrolls in its own region, and names that are cut short, may be longer.
   if (part.closest(".unseen, caption, svg")) continue;
-  if (part.parentElement.closest(".scroll, .plots .name")) continue;
+  if (part.parentElement.closest(".scroll, .plots .name, .drawn .row")) continue;
   if (box.right > edge + 0.5 || box.left < -0.5) beyond.push(part.outerHTML.slice(0, 80));
  }
- const table = document.querySelector(".scroll");
+ const tables = [...document.querySelectorAll(".scroll:has(.board)")]
+  .map(table => table.scrollWidth - table.clientWidth);
  return {page: document.documentElement.scrollWidth - edge, beyond,
-         table: table ? table.scrollWidth - table.clientWidth : 0};
+         table: Math.max(0, ...tables)};
 """
 
 
 def test_the_page_never_scrolls_sideways() -> None:
-    looks = [(name, width) for name in ("lively", "hostile") for width in WIDTHS]
-    looks += [(name, PHONE) for name in ("empty", "narrow", "of old")]
+    full = ("lively", "forecast", "closed", "hostile", "hostile end")
+    looks = [(name, width) for name in full for width in WIDTHS]
+    looks += [(name, PHONE) for name in ("crowded", "frozen", "soon", "empty", "narrow", "of old")]
     found = measured_each(
         [(page(BOARDS[name](), "earth"), width) for name, width in looks], OVERFLOW
     )
@@ -53,6 +61,11 @@ def test_the_page_never_scrolls_sideways() -> None:
         if look[1] != TABLET:
             # Cards on a phone; on a desktop all columns at once.
             assert (look, each["table"]) == (look, 0)
+
+
+def test_a_small_laptop_shows_all_columns_of_a_running_board() -> None:
+    found = measured(page(boards.lively(), "earth"), OVERFLOW, 1024)
+    assert (found["page"], found["table"]) == (0, 0)
 
 
 def test_what_is_too_wide_is_found() -> None:
@@ -79,18 +92,23 @@ INERT = """
 
 
 def test_hostile_words_are_shown_and_not_run() -> None:
-    served = page(boards.hostile(), boards.HOSTILE[0])
-    # Escaping must suffice alone: the policy is for the day it fails.
-    assert "Content-Security-Policy" in served
-    free = served.replace("Content-Security-Policy", "x-nothing")
-    for found in measured_each([(served, DESKTOP), (free, DESKTOP)], INERT):
+    looks = []
+    for board in (boards.hostile(), boards.hostile_end()):
+        served = page(board, boards.HOSTILE[0])
+        # Escaping must suffice alone: the policy is for the day it fails.
+        assert "Content-Security-Policy" in served
+        free = served.replace("Content-Security-Policy", "x-nothing")
+        looks += [(served, DESKTOP), (free, DESKTOP)]
+    for found in measured_each(looks, INERT):
         assert (found["ran"], found["outer"], found["handlers"]) == (None, None, [])
         assert found["title"] == f"{boards.HOSTILE[0]} · {boards.HOSTILE[0]}"
         assert found["links"] == ["#everyone", "index.html"]
         assert found["shown"] == "block"
         assert not {"script", "img", "iframe", "base", "object"} & set(found["tags"])
         # HTML knows no NUL: a browser drops it.
-        assert found["names"] == [text.replace("\0", "") for text in boards.HOSTILE]
+        assert sorted(set(found["names"])) == sorted(
+            text.replace("\0", "") for text in boards.HOSTILE
+        )
 
 
 def test_what_would_run_is_stopped_by_the_pages_policy() -> None:
@@ -127,8 +145,10 @@ DRAWN = """
  const found = {};
  for (const [name, paint] of [[".span", "stroke"], [".dot", "fill"], [".bar", "fill"],
                               [".rule.expert", "stroke"], [".rule.other", "stroke"],
-                              [".ring.other", "stroke"], [".own path", "stroke"]]) {
-  const part = document.querySelector(`svg ${name}`);
+                              [".ring.other", "stroke"], [".own path", "stroke"],
+                              [".drawn svg line", "stroke"], [".drawn svg circle", "fill"],
+                              [".drawn svg .strong line", "stroke"]]) {
+  const part = document.querySelector(name.includes("svg") ? name : `svg ${name}`);
   found[`${getComputedStyle(part)[paint]} on ${ground}`] = name;
  }
  return found;
@@ -157,7 +177,8 @@ def contrast(pair: str) -> float:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_text_has_enough_contrast(scheme: Scheme) -> None:
-    texts = [page(make(), "earth") for make in (boards.narrow, boards.empty, boards.of_old)]
+    makers = (boards.narrow, boards.empty, boards.of_old, boards.closed, boards.frozen)
+    texts = [page(make(), "earth") for make in (*makers, boards.soon, boards.forecast)]
     texts.append(index(["land-cover"], "earth"))
     looks = [(text, width) for text in texts for width in (PHONE, DESKTOP)]
     seen: dict[str, str] = {}
@@ -170,7 +191,7 @@ def test_every_text_has_enough_contrast(scheme: Scheme) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_what_is_drawn_has_enough_contrast(scheme: Scheme) -> None:
-    seen = measured(page(boards.lively(), "earth"), DRAWN, DESKTOP, scheme)
+    seen = measured(page(boards.closed(), "earth"), DRAWN, DESKTOP, scheme)
     assert {pair: name for pair, name in seen.items() if contrast(pair) < 3} == {}
 
 
@@ -205,9 +226,14 @@ STRUCTURE = """
 
 
 def test_all_that_acts_is_reached_by_the_keyboard_and_shows_it() -> None:
-    found = measured(page(boards.lively(), "earth"), STRUCTURE, PHONE)
-    assert found["stops"][:3] == ["a.", "div.scroll panel", "summary."]
-    assert all(found["rings"])
+    texts = [(page(make(), "earth"), PHONE) for make in (boards.lively, boards.closed)]
+    running, ended = measured_each(texts, STRUCTURE)
+    assert running["stops"][:3] == ["a.", "div.scroll panel", "summary."]
+    # The final table, its numbers, the last public board with a table and numbers of its own.
+    table = ["div.scroll panel", "summary.", "div.scroll panel"]
+    assert ended["stops"][:8] == ["a.", *table, "summary.", *table]
+    assert all(running["rings"])
+    assert all(ended["rings"])
 
 
 def test_on_a_phone_the_rows_are_cards_and_still_a_table_to_a_screen_reader() -> None:
@@ -220,8 +246,8 @@ def test_on_a_phone_the_rows_are_cards_and_still_a_table_to_a_screen_reader() ->
         assert found["role"] == "table"
         assert found["roles"] == ["cell", "columnheader", "row", "rowgroup", "rowheader"]
         assert found["headings"] == ["h1", "h2", "h2"]
-        assert found["scopes"] == ["col"] * 7 + ["row"] * 16
-        assert found["cells"] == [7]
+        assert found["scopes"] == ["col"] * 8 + ["row"] * 16
+        assert found["cells"] == [8]
 
 
 PLACES = """
@@ -270,3 +296,83 @@ def test_each_plot_of_progress_has_the_others_behind() -> None:
     found = measured(page(boards.lively(), "earth"), PROGRESS, DESKTOP)
     assert found["width"] > 200
     assert found["drawn"] > 200, "what is drawn once is seen in each"
+
+
+# --- the end of a competition ---------------------------------------------------------------------
+
+SLOPES = """
+ const names = side => [...document.querySelectorAll(`.drawn .${side} .row`)].map(row => {
+  const box = row.getBoundingClientRect(), name = row.querySelector("bdi").getBoundingClientRect();
+  const number = row.querySelector("b").getBoundingClientRect();
+  return {team: row.querySelector("bdi").textContent, rank: row.querySelector("b").textContent,
+          middle: box.y + box.height / 2, apart: name.right <= number.x || number.right <= name.x,
+          within: box.height >= name.height - 1};
+ });
+ const dots = [...document.querySelectorAll(".drawn svg g")].map(each => {
+  const found = [...each.querySelectorAll("circle")].map(dot => {
+   const box = dot.getBoundingClientRect();
+   return box.y + box.height / 2;
+  });
+  return {from: found[0], to: found[1], strong: each.classList.contains("strong")};
+ });
+ const svg = document.querySelector(".drawn svg").getBoundingClientRect();
+ return {from: names("from"), to: names("to"), dots, width: svg.width};
+"""
+
+
+def test_each_slope_leads_from_a_teams_public_row_to_its_final_row() -> None:
+    board = boards.closed()
+    text = page(board, "earth")
+    for width, found in zip(
+        (PHONE, DESKTOP), measured_each([(text, PHONE), (text, DESKTOP)], SLOPES), strict=True
+    ):
+        assert found["width"] > (60 if width == PHONE else 180)
+        start = {row["team"]: row for row in found["from"]}
+        end = {row["team"]: row for row in found["to"]}
+        assert all(row["apart"] for row in (*found["from"], *found["to"]))
+        dots = {(round(dot["from"]), round(dot["to"])): dot["strong"] for dot in found["dots"]}
+        for entry in board["final"]["entries"]:
+            team = entry["team"]
+            assert start[team]["rank"] == str(entry["public_rank"])
+            assert end[team]["rank"] == str(entry["rank"])
+            place = (round(start[team]["middle"]), round(end[team]["middle"]))
+            assert dots[place] is (not entry["within_noise"])
+
+
+def test_a_long_name_is_cut_short_beside_its_slope() -> None:
+    for found in measured_each(
+        [
+            (page(make(), "earth"), width)
+            for make in (boards.hostile_end, boards.crowded)
+            for width in (320, DESKTOP)
+        ],
+        SLOPES,
+    ):
+        assert found["width"] > 40
+        assert all(row["apart"] for row in (*found["from"], *found["to"]))
+
+
+FOLDED = """
+ const last = document.querySelector("details.last");
+ const seen = () => [...document.querySelectorAll(".board")]
+  .filter(part => part.checkVisibility()).map(part => part.caption.textContent);
+ const before = seen();
+ last.querySelector("summary").click();
+ return {before, after: seen(), headings: [...document.querySelectorAll("h1, h2, h3")]
+         .map(part => part.textContent)};
+"""
+
+
+def test_the_last_public_board_unfolds_below_the_final_one() -> None:
+    found = measured(page(boards.closed(), "earth"), FOLDED, DESKTOP)
+    assert len(found["before"]) == 1
+    assert found["before"][0].startswith("Final leaderboard of land-cover")
+    assert len(found["after"]) == 2
+    assert found["after"][1].startswith("Last public leaderboard of land-cover")
+    assert found["headings"] == [
+        "land-cover",
+        "From the public board to the final one",
+        "Progress",
+        "Disqualified",
+        "How to read this board",
+    ]

@@ -1,4 +1,4 @@
-"""The project land-cover: hostile .npz files, exact counts, and the way from event to receipt."""
+"""The project land-cover: hostile .npz files, exact counts, and scores from checked maps."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ from academy.land_cover.metrics import SceneConfusions
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from infra.services.competition import board, logic, projects
+from infra.services.competition import board, checking, projects
 from infra.services.competition.board import TeamLine
-from infra.services.competition.ladder import Ladder
+from infra.services.competition.checking import npz
+from infra.services.competition.checking.land_cover import MAX_BYTES, maps
 from infra.services.competition.problems import Fault, Misconfigured
-from infra.services.competition.projects import land_cover, npz
+from infra.services.competition.projects import land_cover
 from infra.services.competition.projects.land_cover import (
     CLASSES,
     Answers,
@@ -32,12 +33,9 @@ from infra.services.competition.projects.land_cover import (
     confusion,
     f1_of_classes,
     macro_f1,
-    maps,
     pooled,
 )
-from infra.services.competition.settings import CompetitionSettings
-from infra.services.competition.store import Entry
-from infra.services.competition.submission import Sender, Upload
+from infra.services.competition.projects.project import Result
 
 AT = dt.datetime(2026, 12, 1, 9, 0, tzinfo=dt.UTC)
 GENERATOR = np.random.default_rng(5)
@@ -76,6 +74,7 @@ def vault(name: str) -> bytes:
 
 
 ANSWERS = Answers.read(vault("answers.json"))
+TASK = json.dumps({"classes": CLASSES, "held_out": SHAPES}).encode()
 
 
 def guesses(**changes: Any) -> dict[str, Any]:
@@ -114,7 +113,15 @@ def zipped(
 
 
 def read(content: bytes) -> dict[str, bytes]:
-    return dict(maps(content, ANSWERS))
+    found: dict[str, bytes] = {}
+    for name, block in maps(content, SHAPES):
+        found[name] = found.get(name, b"") + block
+    return found
+
+
+def scored(content: bytes) -> Result:
+    checked = checking.check("land-cover", "x", content, TASK)
+    return LandCover().score(checked.members, checked.stream(), vault)
 
 
 # --- the file -------------------------------------------------------------------------------------
@@ -165,7 +172,7 @@ WRONG = {
     "a forecast": (b"series,step,value\nco2,1,2\n", "no .npz (a zip of .npy files)"),
     "one array alone": (npy(guesses()["held-out-01"]), "no .npz (a zip of .npy files)"),
     "a pickle": (b"\x80\x04\x95" + bytes(100), "no .npz"),
-    "too large": (bytes(10_000_001), "larger than 10,000,000 bytes"),
+    "too large": (bytes(MAX_BYTES + 1), "larger than 64,000,000 bytes"),
     "cut short": (RIGHT[:-5], "no whole .npz"),
     "cut in the middle": (RIGHT[: len(RIGHT) // 2], "no whole .npz"),
     "only an end": (b"PK\5\6" + bytes(18), "4 of 4 scenes are missing"),
@@ -265,7 +272,7 @@ WRONG = {
     ),
     "a tenth class": (
         saved(guesses(held_out_04=np.full((3, 3), 9, np.uint8))),
-        "Scene held-out-04 has 9 at row 0, column 0 and in 8 more cells",
+        "Scene held-out-04 has 9 at row 0, column 0; classes are 0 to 8",
     ),
 }
 
@@ -339,7 +346,7 @@ def test_the_scorer_and_the_library_mean_the_same_classes_and_limits() -> None:
 
     assert classes.NAMES == CLASSES
     assert classes.IGNORE == land_cover.IGNORE
-    assert submission.MAX_BYTES == land_cover.MAX_BYTES
+    assert submission.MAX_BYTES == MAX_BYTES
 
 
 @settings(max_examples=100, deadline=None)
@@ -369,7 +376,7 @@ def test_a_class_that_is_nowhere_counts_as_zero() -> None:
 
 
 def test_scores_are_pooled_over_the_scenes_of_each_part() -> None:
-    result = LandCover().score(RIGHT, vault)
+    result = scored(RIGHT)
     every = SceneConfusions(CLASSES)
     for name, labels in LABELS.items():
         every.add(name, labels, guesses()[name])
@@ -386,7 +393,7 @@ def test_a_perfect_map_scores_one_if_every_class_is_there() -> None:
 
 
 def test_each_scenes_counts_are_kept_as_the_library_reads_them() -> None:
-    result = LandCover().score(RIGHT, vault)
+    result = scored(RIGHT)
     kept = SceneConfusions.from_json(zlib.decompress(result.record).decode())
     assert kept.scenes == tuple(SHAPES)
     for name, labels in LABELS.items():
@@ -396,7 +403,7 @@ def test_each_scenes_counts_are_kept_as_the_library_reads_them() -> None:
 
 @pytest.mark.parametrize("part", land_cover.PARTS)
 def test_the_scenes_of_a_part_add_up_to_its_score(part: Any) -> None:
-    result, project = LandCover().score(RIGHT, vault), LandCover()
+    result, project = scored(RIGHT), LandCover()
     units = project.units(result.record, part)
     assert set(units) == {name for name in SHAPES if PARTS[name] == part}
     sums = [sum(column) for column in zip(*units.values(), strict=True)]
@@ -406,7 +413,7 @@ def test_the_scenes_of_a_part_add_up_to_its_score(part: Any) -> None:
 
 
 def test_a_record_from_before_parts_were_kept_says_nothing_of_scenes() -> None:
-    document = json.loads(zlib.decompress(LandCover().score(RIGHT, vault).record))
+    document = json.loads(zlib.decompress(scored(RIGHT).record))
     del document["parts"]
     assert LandCover().units(zlib.compress(json.dumps(document).encode()), "public") == {}
     assert LandCover().units(b"", "public") == {}
@@ -416,6 +423,7 @@ def test_a_line_may_say_what_it_has_on_each_scene() -> None:
     units = {"held-out-01": list(range(18))}
     found = Answers.read(json.dumps(document(lines=[LINES[0] | {"units": units}])).encode())
     assert found.lines[0].units == {"held-out-01": tuple(range(18))}
+    assert (found.lines[0].private, found.lines[0].private_units) == (0.054, {})
 
 
 # --- the answers ----------------------------------------------------------------------------------
@@ -435,11 +443,15 @@ def changed(**change: Any) -> dict[str, Any]:
         (document(lines=[{"name": "x", "public": 1.5}]), "line x"),
         (document(lines=[LINES[0] | {"units": {"a": [1] * 17}}]), "units"),
         (document(lines=[LINES[0] | {"units": {"a": [-1] * 18}}]), "units"),
+        (document(lines=[LINES[0] | {"private_units": {"a": [1] * 17}}]), "private_units"),
+        (document(lines=[LINES[0] | {"private": 1.5}]), "line floor"),
         (document(scenes={}), "parts are"),
         ({**document(), "scenes": {"a": document()["scenes"]["held-out-01"]}}, "parts are"),
         (changed(part="secret"), "held-out-01"),
-        (changed(shape=[7, 6]), "35 labels for 7 x 6"),
+        (changed(shape=[7, 6]), "35 labels for \\(7, 6\\) cells"),
         (changed(shape=[10**9, 10**9]), "held-out-01"),
+        (changed(shape=[7, 4]), "more labels"),
+        (changed(labels=4), "no text"),
         (changed(labels="!"), "held-out answers"),
         (changed(labels=base64.b64encode(b"no").decode()), "held-out answers"),
         (changed(labels=base64.b64encode(zlib.compress(bytes([9] * 35))).decode()), "no class"),
@@ -447,7 +459,11 @@ def changed(**change: Any) -> dict[str, Any]:
 )
 def test_answers_that_cannot_score_are_a_fault_of_the_deployment(answers: Any, words: str) -> None:
     with pytest.raises(Misconfigured, match=words):
-        Answers.read(json.dumps(answers).encode())
+        every_label(json.dumps(answers).encode())
+
+
+def every_label(content: bytes) -> list[bytes]:
+    return [scene.labels for scene in Answers.read(content).scenes.values()]
 
 
 def test_answers_that_are_not_json_are_a_fault_of_the_deployment() -> None:
@@ -456,99 +472,6 @@ def test_answers_that_are_not_json_are_a_fault_of_the_deployment() -> None:
 
 
 # --- the board ------------------------------------------------------------------------------------
-class FakeFiles:
-    def __init__(self) -> None:
-        self.pages: dict[str, str] = {}
-        self.receipts: dict[str, dict[str, Any]] = {}
-
-    def answers(self, project: str, name: str) -> bytes:
-        assert project == "land-cover"
-        return vault(name)
-
-    def put_receipt(self, key: str, receipt: dict[str, Any]) -> None:
-        self.receipts[key] = receipt
-
-    def put_page(self, key: str, text: str) -> None:
-        self.pages[key] = text
-
-
-class FakeTable:
-    def __init__(self) -> None:
-        self.entries: dict[tuple[str, str], Entry] = {}
-        self.better: set[str] = set()
-
-    def find(self, project: str, team: str, digest: str) -> Entry | None:
-        return self.entries.get((team, digest))
-
-    def record(self, entry: Entry, limit: int, ladder: Ladder) -> Entry:
-        self.entries[entry.team, entry.digest] = entry
-        self.better.add(ladder.better)
-        return entry
-
-    def generation(self, project: str) -> int:
-        return len(self.entries)
-
-    def lines(self, project: str) -> list[TeamLine]:
-        return [TeamLine(e.team, e.public_score, AT, "", 1, 1) for e in self.entries.values()]
-
-
-SETTINGS = CompetitionSettings(
-    "earth", ("land-cover",), dt.date(2026, 11, 30), dt.date(2027, 3, 15), 5
-)
-
-
-def sent(content: bytes, files: FakeFiles, table: FakeTable, team: str = "falcon") -> Any:
-    sender = Sender("land-cover", team, "x.npz")
-    upload = Upload(f"submissions/land-cover/{team}/x.npz", content, AT, {})
-    return logic.score_upload(upload, sender, SETTINGS, files, table, lambda: AT)  # type: ignore[arg-type]
-
-
-def test_a_receipt_has_the_f1_of_each_class_and_nothing_of_the_private_part() -> None:
-    files, table = FakeFiles(), FakeTable()
-    receipt = sent(RIGHT, files, table)
-    result = LandCover().score(RIGHT, vault)
-    assert receipt["status"] == "scored"
-    assert receipt["message"] == (
-        f"Scored {result.public:.3f} on the public part (1 is a map without error; higher is "
-        "better)."
-    )
-    assert receipt["classes"] == {n: round(f1, 3) for n, f1 in result.classes.items()}
-    [entry] = table.entries.values()
-    assert entry.record == result.record
-    public = json.dumps([receipt, files.pages])
-    for secret in (f"{result.private:.3f}", "private", "held-out-0"):
-        assert secret not in public
-
-
-def test_a_refused_map_is_told_and_not_kept() -> None:
-    files, table = FakeFiles(), FakeTable()
-    receipt = sent(saved({}), files, table)
-    assert receipt["status"] == "refused"
-    assert "4 of 4 scenes are missing" in receipt["message"]
-    assert (table.entries, receipt["counted"]) == ({}, False)
-
-
-def test_the_highest_stands_first_between_floor_and_ceiling() -> None:
-    files, table = FakeFiles(), FakeTable()
-    perfect = {n: np.where(labels == 255, 0, labels) for n, labels in LABELS.items()}
-    sent(RIGHT, files, table, "owl")
-    sent(saved(perfect), files, table, "jay")
-    found = json.loads(files.pages["boards/land-cover.json"])
-    assert table.better == {"higher"}
-    assert [entry["team"] for entry in found["entries"]] == ["jay", "owl"]
-    assert found["better"] == "higher"
-    assert found["lines"] == [
-        {"name": x["name"], "score": x["public"], "kind": x["name"].partition(":")[0]}
-        for x in LINES
-    ]
-    page = files.pages["land-cover.html"]
-    places = [page.index(f">{name}<") for name in ("jay", "ceiling", "owl", LINES[0]["name"])]
-    assert places == sorted(places)
-    words = " ".join(page.split())
-    assert "higher is better, 1 is a map without error." in words
-    assert "the public part of the held-out scenes" in words
-
-
 def test_equal_scores_share_a_rank_on_a_board_where_more_is_better() -> None:
     rules = board.Rules("macro-F1", "higher", "", "scenes", ())
     lines = [
@@ -572,5 +495,6 @@ def test_every_project_of_a_cohort_file_has_a_scorer() -> None:
 
 
 def test_of_a_submission_to_no_project_little_is_read() -> None:
-    assert projects.max_bytes("poetry") == 1000
-    assert projects.max_bytes("land-cover") == 10_000_000
+    assert checking.max_bytes("poetry", "x.npz") == 1000
+    assert checking.max_bytes("land-cover", "x.npz") == MAX_BYTES
+    assert checking.max_bytes("land-cover", "x.selection.json") == 10_000

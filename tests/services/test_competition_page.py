@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
+import datetime as dt
 import html.parser
-from dataclasses import replace
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,10 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.services.competition import board
+from infra.services.competition.entry import Entry, TeamLine
+from infra.services.competition.final import final, finalists
 from infra.services.competition.page import index, page
 from infra.services.competition.plots import Axis, Mark
+from infra.services.competition.projects.climate_series import ClimateSeries, record
 from tests.browser import boards
-from tests.services.test_competition_scoring import AT, RULES, line
 
 VOID = {"meta", "link", "br", "img", "input", "hr"}
 
@@ -27,6 +30,7 @@ class Page(html.parser.HTMLParser):
         super().__init__()
         self.tags: list[tuple[str, dict[str, str | None]]] = []
         self.texts: list[str] = []
+        self.texts_with_spaces: list[str] = []
         self.cells: dict[str, list[str]] = {}
         self._open: list[str] = []
         self.feed(text)
@@ -47,6 +51,7 @@ class Page(html.parser.HTMLParser):
         assert self._open.pop() == tag
 
     def handle_data(self, data: str) -> None:
+        self.texts_with_spaces.append(data)
         if data.strip():
             self.texts.append(data.strip())
 
@@ -87,10 +92,10 @@ def test_teams_and_lines_stand_by_score_in_a_real_table() -> None:
 
 
 def test_where_less_is_better_the_lowest_stands_first() -> None:
-    found = board.document("climate-series", RULES, [line("falcon", 0.8), line("jay", 1.5)], AT)
-    text = page(found, "earth")
+    text = page(boards.forecast(), "earth")
     body = text[text.index("<tbody") :]
-    places = [body.index(name) for name in ("falcon", "floor: seasonal naive", "jay")]
+    names = ['class="name">kestrel<', "expert: one net", "floor: seasonal", 'class="name">owl<']
+    places = [body.index(name) for name in [*names, 'class="name">tern<']]
     assert places == sorted(places)
     assert "&larr; better" in text
     assert "better &rarr;" in page(boards.lively(), "earth")
@@ -161,12 +166,14 @@ def test_where_a_score_stands_is_said_to_who_does_not_see_the_plot() -> None:
 
 
 def test_provenance_is_the_image_and_for_a_pointer_or_a_screen_reader_the_job() -> None:
-    image = f"123456789012.dkr.ecr.us-east-1.amazonaws.com/academy/x-cpu@sha256:{'a' * 64}"
-    mine = replace(line("falcon", 0.8), job="earth--falcon--ana--aaaaaaaa", image=image)
-    found = Page(page(board.document("x", RULES, [mine, line("owl", 0.9)], AT), "earth"))
+    board = boards.lively()
+    board["entries"] = board["entries"][:2]
+    job = "earth--falcon--ana--aaaaaaaa"
+    board["entries"][0] |= {"job": job, "image": "academy/x-cpu@aaaaaaaaaaaa"}
+    found = Page(page(board, "earth"))
     assert found.texts.count("academy/x-cpu@aaaaaaaaaaaa") == 1
-    assert ("small", {"class": "image", "title": "earth--falcon--ana--aaaaaaaa"}) in found.tags
-    assert found.texts.count("earth--falcon--ana--aaaaaaaa") == 1
+    assert ("small", {"class": "image", "title": job}) in found.tags
+    assert found.texts.count(job) == 1
 
 
 def test_narrow_intervals_are_cautioned_of() -> None:
@@ -212,6 +219,278 @@ def test_each_step_is_drawn_where_it_was() -> None:
     assert (x1, x2) == (6.0, 120.0)
     assert y1 > y2, "better is higher up"
     assert f'd="M{x1} {y1}H{x2}V{y2}H234"' in plot
+
+
+# --- whether it goes on ---------------------------------------------------------------------------
+
+
+def state(board: dict[str, Any]) -> str:
+    """The line that says whether the competition goes on, as text."""
+    text = page(board, "earth")
+    if 'class="phase' not in text:
+        return ""
+    part = text[text.index('<p class="phase') :]
+    return " ".join("".join(Page(part[: part.index("</p>") + 4]).texts_with_spaces).split())
+
+
+def test_an_open_board_says_until_when() -> None:
+    assert state(boards.lively()) == "Open Until the end of 15 Mar 2027 (UTC); 87 days left."
+    soon = lively(closes="2026-12-19T12:30:00Z")
+    assert state(soon) == "Open Until 19 Dec 2026, 12:30 UTC; 18 hours left."
+    assert '<time datetime="2026-12-19T12:30:00Z">' in page(soon, "earth")
+    assert state(lively(closes="2026-12-18T12:30:00Z")) == "Open Until 18 Dec 2026, 12:30 UTC."
+
+
+def test_a_board_before_its_start_says_when_it_opens_and_asks_for_nothing() -> None:
+    assert state(boards.soon()) == "Not open yet Opens 1 Dec 2026, 08:00 UTC, in 38 hours."
+    assert "academy.submit" not in page(boards.soon(), "earth")
+    assert "academy.submit" in page(boards.empty(), "earth")
+
+
+def test_a_frozen_board_says_why_and_that_nothing_is_lost() -> None:
+    text = page(boards.frozen(), "earth")
+    assert state(boards.frozen()).startswith("Frozen This board stands still. Submissions are kept")
+    assert f"<strong>Why:</strong> <bdi>{boards.frozen()['reason']}</bdi>" in text
+    assert "Why:" not in page(boards.frozen() | {"reason": "  "}, "earth")
+    assert "Two scenes" not in page(boards.frozen() | {"phase": "open"}, "earth")
+
+
+@pytest.mark.parametrize("value", [None, "", "soon", "9" * 40, 17, "0001-01-01T00:00:00Z"])
+@pytest.mark.parametrize("phase", ["before", "open", "frozen", "closed", "other", None])
+def test_no_instant_and_no_phase_breaks_the_page(value: Any, phase: Any) -> None:
+    text = page(lively(opens=value, closes=value, day=value, phase=phase), "earth")
+    assert "kestrel" in text
+    assert ('class="phase' in text) is (phase in ("before", "open", "frozen", "closed"))
+    assert "None" not in text
+
+
+# --- what an entry took, and what else it scored --------------------------------------------------
+
+
+def test_a_row_tells_cost_gpu_hours_and_what_is_left_today() -> None:
+    text = page(boards.lively(), "earth")
+    cost = 'data-name="Cost">$4.79<small>3.4 GPU h</small><small><bdi>ml.g5.xlarge</bdi></small>'
+    assert cost in row(text, "kestrel")
+    assert "$0.05<small>no GPU</small>" in row(text, "curlew")
+    assert '<td role="cell" class="cost number"></td>' in row(text, "avocet")
+    assert "<small>0 left today</small>" in row(text, "kestrel")
+    assert "<small>4 left today</small>" in row(text, "ibis")
+    assert "had left on 18 Dec (UTC)" in words(text)
+
+
+@pytest.mark.parametrize("phase", ["closed", "before"])
+def test_nothing_is_left_where_nothing_may_be_sent(phase: str) -> None:
+    text = page(lively(phase=phase), "earth")
+    assert "left today" not in text
+    assert "Left today" not in text
+
+
+def test_a_board_where_nobody_had_a_job_has_no_column_of_costs() -> None:
+    found = boards.lively()
+    for entry in found["entries"]:
+        entry |= {"cost_micro_usd": None, "gpu_hours": None}
+    text = page(found, "earth")
+    assert 'class="cost' not in text
+    assert "Cost</dt>" not in text
+
+
+def test_other_measures_have_columns_where_there_is_room() -> None:
+    text = page(boards.forecast(), "earth")
+    assert '<th role="columnheader" scope="col" class="also number">WQL</th>' in text
+    assert '<td role="cell" class="also number" data-name="WQL">0.104</td>' in row(text, "kestrel")
+    assert 'data-name="Coverage of the 80\xa0% interval">0.820</td>' in row(text, "kestrel")
+    assert row(text, "falcon").count('<td role="cell" class="also number"></td>') == 1
+    assert row(text, "sandpiper").count('<td role="cell" class="also number"></td>') == 2
+    assert "do not count for the rank" in text
+
+
+def test_other_measures_stand_below_where_there_is_none() -> None:
+    found = boards.lively()
+    for entry in found["entries"][:3]:
+        entry["also"] = {"accuracy": 0.912}
+    text = page(found, "earth")
+    assert 'class="also' not in text
+    table = text[text.index("<summary>Other measures in numbers") :]
+    table = table[: table.index("</details>")]
+    assert '<bdi>ibis</bdi></th><td class="number">0.912</td>' in table
+    assert '<bdi>wren</bdi></th><td class="number">&ndash;</td>' in table
+
+
+# --- the end --------------------------------------------------------------------------------------
+
+
+def final_row(text: str, team: str) -> str:
+    return row(text[: text.index('<details class="last">')], team)
+
+
+def ended(**changes: Any) -> dict[str, Any]:
+    """The closed board with changes of its final part."""
+    board = boards.closed()
+    return board | {"final": board["final"] | changes}
+
+
+def test_the_final_standings_come_first_and_the_public_board_is_folded_in() -> None:
+    text = page(boards.closed(), "earth")
+    Page(text)
+    first, last = text.index("Final leaderboard of"), text.index("Last public leaderboard of")
+    assert first < text.index('<details class="last"><summary>The last public board') < last
+    order = [text.index(f'class="name">{t}<') for t in ("avocet", "ibis", "kestrel", "wren")]
+    assert order == sorted(order)
+    assert "<dt>Private part</dt><dd>56 scenes</dd>" in text
+    assert "0.631" in row(text[last:], "kestrel")
+
+
+def test_the_end_in_a_sentence() -> None:
+    lead = '<p class="news"><strong><bdi>avocet</bdi></strong>'
+    tied = f"{lead} stands first with 0.609 on the private part, and 3 other teams are tied with it"
+    assert tied in words(page(boards.closed(), "earth"))
+    alone = ended()
+    alone["final"]["entries"][0]["tied_with"] = []
+    assert f"{lead} wins with 0.609 on the private part.</p>" in words(page(alone, "earth"))
+    assert state(boards.closed()) == "Closed Since 18 Dec 2026, 12:00 UTC."
+
+
+def test_a_final_row_tells_the_move_and_whether_chance_explains_it() -> None:
+    text = page(boards.closed(), "earth")
+    assert (
+        'data-name="Public rank">1 <span class="way down beyond"><span aria-hidden="true">&#9660;'
+        '</span><span class="unseen">, down </span>4</span><small>0.631</small>'
+        "<small>beyond chance</small>" in final_row(text, "kestrel")
+    )
+    assert 'class="way up">' in final_row(text, "avocet")
+    assert "within chance" in final_row(text, "avocet")
+    still = final_row(text, "ibis")
+    assert 'data-name="Public rank">2<small>0.618</small></td>' in still
+
+
+def test_a_move_without_intervals_is_not_held_against_chance() -> None:
+    board = boards.closed()
+    board["final"]["entries"][4] |= {"judged": False, "within_noise": True}
+    text = page(board, "earth")
+    assert "&#9660;" in final_row(text, "kestrel")
+    assert "chance" not in final_row(text, "kestrel")
+    assert text.count('<g class="strong"><line') == 1
+
+
+def test_a_final_row_tells_who_chose_and_what_was_left_behind() -> None:
+    text = page(boards.closed(), "earth")
+    assert "<small>entries chosen by the team</small>" in final_row(text, "avocet")
+    assert "<small>none chosen: its best public entries</small>" in final_row(text, "heron")
+    assert "another entry, not chosen, has 0.603" in final_row(text, "heron")
+    assert "another entry" not in final_row(text, "avocet")
+
+
+def test_the_shake_up_is_explained_and_drawn_with_a_text_of_its_own() -> None:
+    text = page(boards.closed(), "earth")
+    for sentence in boards.closed()["final"]["explained"]:
+        assert f"<li><bdi>{sentence}</bdi></li>" in text
+    drawn = next(attrs for tag, attrs in Page(text).tags if attrs.get("role") == "img")
+    assert str(drawn["aria-label"]).startswith(
+        "From public to final rank: avocet 3 to 1; ibis 2 to 2; heron 4 to 3;"
+    )
+    assert text.count('<g class="strong"><line') == 2
+
+
+def test_few_private_units_are_cautioned_of() -> None:
+    text = words(page(ended(narrow=True, units={"count": 9, "name": "scenes"}), "earth"))
+    assert "Only 9 scenes are held out in the private part." in text
+
+
+def test_who_is_disqualified_is_told_with_the_reason() -> None:
+    text = page(lively(out=[{"team": "shrike", "reason": "sent another team's maps"}]), "earth")
+    said = "<dt><bdi>shrike</bdi></dt><dd><bdi>sent another team&#x27;s maps</bdi></dd>"
+    assert said in text
+    assert "Disqualified" not in page(boards.lively(), "earth")
+
+
+def test_a_closed_board_without_its_final_part_shows_the_public_one() -> None:
+    for end in ({}, None):
+        text = page(boards.closed() | {"final": end}, "earth")
+        assert "Scores are still those on the public part." in text
+        assert "led with 0.631" in text
+        assert "Private" not in text
+
+
+def test_a_final_part_before_the_close_is_not_shown() -> None:
+    """What is sealed stays so, even if a document held it too early."""
+    text = page(boards.closed() | {"phase": "open"}, "earth")
+    assert "0.609" not in text
+    assert "rivate" not in text
+
+
+FINAL_OPTIONAL = set(boards.closed()["final"]["entries"][0]) - {"rank", "team", "score"}
+
+
+@pytest.mark.parametrize("name", sorted(FINAL_OPTIONAL))
+@pytest.mark.parametrize("how", ["lacks", "null"])
+def test_each_member_of_a_final_entry_may_lack(name: str, how: str) -> None:
+    found = boards.closed()
+    for entry in found["final"]["entries"][::2]:
+        if how == "lacks":
+            del entry[name]
+        else:
+            entry[name] = None
+    text = page(found, "earth")
+    Page(text)
+    assert 'class="name">avocet<' in text
+    assert "None" not in text
+
+
+@pytest.mark.parametrize("name", sorted(boards.closed()["final"]))
+@pytest.mark.parametrize("how", ["lacks", "null"])
+def test_each_member_of_the_final_part_may_lack(name: str, how: str) -> None:
+    found = boards.closed()
+    if how == "lacks":
+        del found["final"][name]
+    else:
+        found["final"][name] = None
+    text = page(found, "earth")
+    Page(text)
+    assert "The last public board" in text
+    assert "None" not in text
+
+
+def test_the_document_that_the_table_gives_is_rendered() -> None:
+    """The boards above are made by hand; this one as publishing makes it."""
+    at, series = dt.datetime(2027, 3, 1, 9, tzinfo=dt.UTC), ClimateSeries()
+    rules = board.Rules("m", "lower", "h", "months", (), 5, evidence=series)
+    lines, entries = [], []
+    for place, (team, public, private) in enumerate(
+        [("owl", -0.5, 0.4), ("jay", -0.3, -0.9), ("kite", 0.0, -0.3)]
+    ):
+        logs = {
+            part: {f"s{k}": of + k % 5 / 10 + k * 7 % 3 / 500 for k in range(12)}
+            for part, of in (("public", public), ("private", private))
+        }
+        kept = record(logs)
+        scores = [
+            series.score_of([sum(column) for column in zip(*units.values(), strict=True)])
+            for units in (series.units(kept, "public"), series.units(kept, "private"))
+        ]
+        digest = str(place) * 64
+        key = f"submissions/climate-series/{team}/{place}.csv"
+        lines.append(TeamLine(team, scores[0], at, "", 1, 1, digest=digest, record=kept))
+        entries.append(
+            Entry("climate-series", team, digest, key, at, *scores, "", "ana", "", record=kept)
+        )
+    course = board.Course("closed", at, at, out={"shrike": "copied"})
+    found = board.document("climate-series", rules, lines, at, course)
+    found["final"] = final(rules, finalists(entries, {}, "lower"), found["entries"])
+    text = page(found, "earth")
+    Page(text)
+    assert "<strong><bdi>jay</bdi></strong> wins with" in text
+    assert "&#9660;</span>" in final_row(text, "owl")
+    assert "beyond chance" in final_row(text, "owl")
+    assert "none chosen: its best public entries" in final_row(text, "kite")
+    assert "went down from rank 1 to 3, further than chance explains." in text
+    assert "<dt><bdi>shrike</bdi></dt>" in text
+
+
+def test_nobody_in_the_end() -> None:
+    text = page(boards.empty() | {"phase": "closed", "final": {"entries": []}}, "earth")
+    Page(text)
+    assert "No team submitted." in text
+    assert "academy.submit" not in text
 
 
 # --- what may lack --------------------------------------------------------------------------------
@@ -266,8 +545,9 @@ def test_an_empty_board_says_so_and_shows_the_lines() -> None:
 # --- what it never holds --------------------------------------------------------------------------
 
 
-def test_hostile_words_become_text() -> None:
-    text = page(boards.hostile(), boards.HOSTILE[1])
+@pytest.mark.parametrize("make", [boards.hostile, boards.hostile_end])
+def test_hostile_words_become_text(make: Callable[[], dict[str, Any]]) -> None:
+    text = page(make(), boards.HOSTILE[1])
     found = Page(text)
     assert not {"script", "img", "iframe", "base"} & {tag for tag, _ in found.tags}
     assert not any(name.startswith("on") for _, attrs in found.tags for name in attrs)
@@ -294,12 +574,14 @@ def test_no_name_or_note_breaks_the_page(word: str) -> None:
     for entry in found["entries"]:
         entry |= {"team": word, "note": word, "job": word, "image": word, "tied_with": [word] * 5}
     found["lines"] = [{"name": word, "score": 0.5}]
+    found |= {"phase": "frozen", "reason": word, "out": [{"team": word, "reason": word}]}
     tags = [tag for tag, _ in Page(page(found, word)).tags]
     plain = copy.deepcopy(found)
     for entry in plain["entries"]:
         entry |= {"team": "x", "note": "x" if word else "", "job": "x" if word else ""}
         entry |= {"image": "x" if word else "", "tied_with": ["x"] * 5}
     plain["lines"] = [{"name": "x", "score": 0.5}]
+    plain |= {"reason": "x" if word.strip() else "", "out": [{"team": "x", "reason": "x"}]}
     assert tags == [tag for tag, _ in Page(page(plain, "x")).tags]
 
 
@@ -324,6 +606,19 @@ def test_a_board_of_a_hundred_teams_is_no_large_page() -> None:
     ]
     text = page(found | {"entries": entries, "history": history}, "earth")
     assert text.count('<li class="panel">') == 100
+    assert len(text.encode()) < 600_000
+
+
+def test_a_final_board_of_a_hundred_teams_is_no_large_page() -> None:
+    board = boards.closed()
+    found = board["final"]["entries"]
+    entries = [
+        copy.deepcopy(found[n % 11]) | {"team": f"team-{n}", "rank": n + 1, "public_rank": 100 - n}
+        for n in range(100)
+    ]
+    text = page(board | {"final": board["final"] | {"entries": entries}}, "earth")
+    assert text.count('<span class="row') == 200
+    assert 'class="drawn dense"' in text
     assert len(text.encode()) < 600_000
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.ranking import (
@@ -152,6 +152,8 @@ def test_with_many_degrees_of_freedom_students_t_is_normal() -> None:
     assert student(0.05, 100_000) == pytest.approx(NormalDist().inv_cdf(0.975), rel=1e-4)
 
 
+# A machine that others use as well is slow now and then.
+@settings(deadline=None)
 @given(
     st.lists(
         st.lists(st.floats(-1e6, 1e6) | st.integers(-(10**6), 10**6), min_size=2, max_size=2),
@@ -255,6 +257,31 @@ def test_the_gap_closed_counts_downwards_where_less_is_better() -> None:
     assert gap is not None
     assert 0.5 < gap.low < gap.value < gap.high < 0.75
     assert [found[name].near_expert for name in sorted(found)] == [False, False, True]
+
+
+def test_a_ratio_is_judged_by_its_logarithm() -> None:
+    evidence = forecasts(0.25, 0.5, series=8)
+    found = rank(evidence, ClimateSeries().score_of, "lower", seed="s", scale="ratio")
+    for standing in found.teams.values():
+        score = standing.score
+        assert 0 < score.low < score.value < score.high
+        assert score.value / score.low == pytest.approx(score.high / score.value)
+
+
+def test_half_and_double_are_equally_far_from_one() -> None:
+    """Turned upside down, with less being better, a board says the same."""
+    evidence = forecasts(0.3, 0.5, 0.8, series=8)
+    upside_down = {
+        team: {name: (-log, one) for name, (log, one) in row.items()}
+        for team, row in evidence.items()
+    }
+    score_of = ClimateSeries().score_of
+    down = rank(evidence, score_of, "lower", seed="s", scale="ratio")
+    up = rank(upside_down, score_of, "higher", seed="s", scale="ratio")
+    for team, standing in down.teams.items():
+        other = up.teams[team]
+        assert (other.rank_low, other.rank_high) == (standing.rank_low, standing.rank_high)
+        assert other.score.low == pytest.approx(1 / standing.score.high)
 
 
 def test_without_both_lines_or_a_sure_gap_no_share_of_it_is_told() -> None:

@@ -1,9 +1,8 @@
-"""The scorer from event to receipt, over moto's S3, SSM and DynamoDB."""
+"""Checker and scorer from event to receipt, over moto's S3, SSM, SNS and DynamoDB."""
 
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import json
 import threading
 from collections.abc import Iterator
@@ -15,18 +14,26 @@ import numpy as np
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 from moto import mock_aws
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.s3.models import s3_backends
+from moto.sns.models import sns_backends
 
-from infra.services.competition import handler, logic
+from infra.cohort.prices import PriceList
+from infra.services.competition import checking, effort, handler, logic, state, steward_aws
 from infra.services.competition.aws import AwsFiles
 from infra.services.competition.board import TeamLine
+from infra.services.competition.checking import canonical
 from infra.services.competition.ladder import Ladder
 from infra.services.competition.problems import Misconfigured
-from infra.services.competition.projects.land_cover import CLASSES, LandCover
+from infra.services.competition.projects.land_cover import CLASSES
+from infra.services.competition.provenance import Trained
 from infra.services.competition.settings import CompetitionSettings
 from infra.services.competition.store import BoardTable, DayFull, Duplicate, Entry
 from infra.services.guard.settings import Settings, settings_document
 from tests.services import test_competition_land_cover as maps
-from tests.services.test_competition_scoring import ANSWERS_CSV, RIGHT, SCALES
+from tests.services.test_competition_checking import rows as runs_of_maps
+from tests.services.test_competition_checking import wide
+from tests.services.test_competition_scoring import ANSWERS_CSV, RIGHT, SCALES, TASK
 
 AT = dt.datetime(2026, 12, 1, 9, 0, tzinfo=dt.UTC)
 PREFIX = "submissions/climate-series"
@@ -42,12 +49,15 @@ class Jobs:
 
     def __init__(self) -> None:
         self.images: dict[str, str] = {}
+        self.resources: dict[str, dict[str, Any]] = {}
 
     def describe_training_job(self, TrainingJobName: str) -> dict[str, Any]:  # noqa: N803
         if TrainingJobName not in self.images:
             missing = {"Code": "ValidationException", "Message": "Requested resource not found."}
             raise ClientError({"Error": missing}, "DescribeTrainingJob")
-        return {"AlgorithmSpecification": {"TrainingImage": self.images[TrainingJobName]}}
+        return {"AlgorithmSpecification": {"TrainingImage": self.images[TrainingJobName]}} | (
+            self.resources.get(TrainingJobName, {})
+        )
 
 
 @dataclass
@@ -57,21 +67,31 @@ class World:
     dynamodb: Any
     jobs: Jobs
     number: int = 0
+    now: dt.datetime = AT
 
-    def upload(self, content: bytes | str, team: str = "falcon", **metadata: str) -> str:
+    def upload(
+        self, content: bytes | str, team: str = "falcon", ending: str = "csv", **metadata: str
+    ) -> str:
         self.number += 1
-        key = f"{PREFIX}/{team}/20261201T090000Z-{self.number:012x}.csv"
+        key = f"{PREFIX}/{team}/20261201T090000Z-{self.number:012x}.{ending}"
         body = content.encode() if isinstance(content, str) else content
         self.s3.put_object(Bucket="work", Key=key, Body=body, Metadata=metadata)
         return key
 
+    def check(self, key: str, at: dt.datetime = AT, **where: Any) -> dict[str, Any]:
+        """Has the checker read what S3 received at that time."""
+        self.now = at
+        kept = s3_backends[DEFAULT_ACCOUNT_ID]["aws"].buckets["work"].keys
+        for version in kept.getlist(key) if key in kept else []:
+            version.last_modified = at
+        return handler.checker(event(key, **where), None)
+
     def score(self, key: str, at: dt.datetime = AT, **where: Any) -> dict[str, Any]:
-        event = {
-            "time": at.strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "detail": {"bucket": {"name": "work"}, "object": {"key": key}},
-        }
-        event["detail"]["object"] |= where  # type: ignore[index]
-        return handler.scorer(event, None)
+        """The way of an upload from the event on: to the checker, and from there to the scorer."""
+        found = self.check(key, at, **where)
+        if found["status"] != "checked":
+            return found
+        return handler.scorer(event(key.replace("submissions/", "checked/", 1)), None)
 
     def train(self, name: str, image: str = IMAGE) -> str:
         """A training job of that name, on that image."""
@@ -90,6 +110,11 @@ class World:
         where = {"Bucket": "site", "Key": "boards/climate-series.json"}
         found: dict[str, Any] = json.load(self.s3.get_object(**where)["Body"])
         return found
+
+
+def event(key: str, bucket: str = "work", **where: Any) -> dict[str, Any]:
+    """As EventBridge has it."""
+    return {"detail": {"bucket": {"name": bucket}, "object": {"key": key, **where}}}
 
 
 def parameter() -> str:
@@ -125,6 +150,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         "WORK_BUCKET": "work",
         "VAULT_BUCKET": "vault",
         "SITE_BUCKET": "site",
+        "DATA_BUCKET": "data",
     }.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(handler, "_files", None)
@@ -135,9 +161,12 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     )
     with mock_aws():
         world = World(*map(client, ("s3", "ssm", "dynamodb")), jobs)
-        for bucket in ("work", "vault", "site"):
+        monkeypatch.setattr(handler, "_now", lambda: world.now)
+        for bucket in ("work", "vault", "site", "data"):
             world.s3.create_bucket(Bucket=bucket)
         world.s3.put_bucket_versioning(Bucket="work", VersioningConfiguration={"Status": "Enabled"})
+        for project, task in (("climate-series", TASK), ("land-cover", maps.TASK)):
+            world.s3.put_object(Bucket="data", Key=f"datasets/{project}/task.json", Body=task)
         answers = "answers/climate-series"
         world.s3.put_object(Bucket="vault", Key=f"{answers}/answers.csv", Body=ANSWERS_CSV.encode())
         world.s3.put_object(
@@ -156,6 +185,10 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
             ],
         )
         yield world
+
+
+def digest_of(content: str) -> str:
+    return checking.check("climate-series", "x", content.encode(), TASK).digest
 
 
 def better(value: float) -> str:
@@ -179,6 +212,11 @@ def test_a_submission_is_scored_and_stands_on_the_board(world: World) -> None:
         "public_score": 1.0,
         "received": "2026-12-01T09:00:00Z",
         "counted": True,
+        "entry": digest_of(RIGHT)[:12],
+        "late": False,
+        "left_today": 1,
+        "also": {"WQL": 0.833},
+        "private_score": None,
         "job": JOB,
         "image": SHOWN,
     }
@@ -250,9 +288,9 @@ def test_a_job_that_is_not_the_teams_is_neither_asked_about_nor_shown(
     for name in (JOB, "earth--heron--chi--aaaaaaaa", "mars--falcon--ana--aaaaaaaa"):
         world.train(name)
     asked = []
-    original = AwsFiles.image_of_job
+    original = AwsFiles.trained
     monkeypatch.setattr(
-        AwsFiles, "image_of_job", lambda self, name: asked.append(name) or original(self, name)
+        AwsFiles, "trained", lambda self, name: asked.append(name) or original(self, name)
     )
     receipt = world.score(world.upload(RIGHT, job=job))
     assert receipt["status"] == "scored"
@@ -286,7 +324,7 @@ def test_an_event_that_comes_again_does_not_ask_again(
 ) -> None:
     key = world.upload(RIGHT, job=world.train(JOB))
     first = world.score(key)
-    monkeypatch.delattr(AwsFiles, "image_of_job")
+    monkeypatch.delattr(AwsFiles, "trained")
     assert world.score(key) == first
 
 
@@ -311,7 +349,9 @@ def test_the_private_score_is_in_the_table_alone(world: World) -> None:
     kept = world.dynamodb.scan(TableName="earth-board")["Items"]
     [private] = [item["private_score"]["N"] for item in kept if "private_score" in item]
     [receipt] = world.s3.list_objects_v2(Bucket="work", Prefix="receipts/")["Contents"]
-    texts.append(world.s3.get_object(Bucket="work", Key=receipt["Key"])["Body"].read().decode())
+    told = json.load(world.s3.get_object(Bucket="work", Key=receipt["Key"])["Body"])
+    assert told.pop("private_score") is None
+    texts.append(json.dumps(told))
     assert all("private" not in text and private[:6] not in text for text in texts)
 
 
@@ -359,17 +399,10 @@ def test_a_worse_submission_does_not_take_the_place_of_a_better_one(world: World
     assert (entry["score"], entry["submitted"]) == (best, "2026-12-01T09:00:00Z")
 
 
-@pytest.mark.parametrize(
-    ("at", "words"),
-    [
-        (dt.datetime(2026, 11, 29, 23, 59, 59, tzinfo=dt.UTC), "opens on 2026-11-30"),
-        (dt.datetime(2027, 3, 16, tzinfo=dt.UTC), "closed on 2027-03-15"),
-    ],
-)
-def test_early_and_late_ones_are_refused(world: World, at: dt.datetime, words: str) -> None:
-    receipt = world.submit(RIGHT, at=at)
+def test_an_early_one_is_refused(world: World) -> None:
+    receipt = world.submit(RIGHT, at=dt.datetime(2026, 11, 29, 23, 59, 59, tzinfo=dt.UTC))
     assert receipt["status"] == "refused"
-    assert words in receipt["message"]
+    assert "opens on 2026-11-30 at 00:00 UTC" in receipt["message"]
 
 
 def test_the_last_second_counts(world: World) -> None:
@@ -392,9 +425,13 @@ def test_a_large_file_is_refused_without_being_read_whole(world: World) -> None:
 def test_what_is_gone_or_nobodys_is_left_alone(world: World) -> None:
     assert world.score(f"{PREFIX}/falcon/gone.csv") == {"status": "gone"}
     assert world.score("submissions/x.csv") == {"status": "ignored"}
-    event = {"time": "2026-12-01T09:00:00Z", "detail": {"bucket": {"name": "other"}}}
-    event["detail"]["object"] = {"key": f"{PREFIX}/falcon/x.csv"}  # type: ignore[index]
-    assert handler.scorer(event, None) == {"status": "ignored"}
+    ignored = {"status": "ignored"}
+    for function in (handler.checker, handler.scorer):
+        assert function(event(f"{PREFIX}/falcon/x.csv", bucket="other"), None) == ignored
+        assert function(event("receipts/climate-series/falcon/x.csv.json"), None) == ignored
+    assert handler.scorer(event(f"{PREFIX}/falcon/x.csv"), None) == ignored, "not checked"
+    gone = event("checked/climate-series/falcon/gone.csv")
+    assert handler.scorer(gone, None) == {"status": "gone"}
 
 
 def test_an_unknown_project_is_refused(world: World) -> None:
@@ -447,7 +484,7 @@ def test_two_scorers_at_once_lose_no_entry_on_the_page(world: World) -> None:
 
         def put_receipt(self, key: str, receipt: dict[str, Any]) -> None: ...
 
-        def image_of_job(self, job: str) -> str | None:
+        def trained(self, job: str) -> str | None:
             raise AssertionError("a board is written from the table alone")
 
         def put_page(self, key: str, text: str) -> None:
@@ -593,11 +630,11 @@ def map_key(world: World, content: bytes, number: int = 1, team: str = "falcon")
 def test_a_map_is_scored_and_its_counts_are_kept_with_the_entry(world: World) -> None:
     key = map_key(world, maps.RIGHT)
     receipt = world.score(key)
-    expected = LandCover().score(maps.RIGHT, maps.vault)
+    expected = maps.scored(maps.RIGHT)
     assert receipt == world.receipt(key)
     assert receipt["public_score"] == round(expected.public, 3)
     assert set(receipt["classes"]) == set(CLASSES)
-    digest = hashlib.sha256(maps.RIGHT).hexdigest()
+    digest = checking.check("land-cover", "x", maps.RIGHT, maps.TASK).digest
     kept = BoardTable("earth-board").find("land-cover", "falcon", digest)
     assert kept is not None
     assert (kept.record, kept.private_score) == (expected.record, expected.private)
@@ -631,8 +668,8 @@ def test_a_map_that_is_kept_and_not_shown_tells_no_classes(world: World) -> None
 def test_a_map_may_have_more_bytes_than_a_forecast_but_not_any_number(world: World) -> None:
     larger = world.score(map_key(world, b"x" * 1_500_000))
     assert "no .npz" in larger["message"]
-    largest = world.score(map_key(world, b"x" * 10_000_001, 2))
-    assert "larger than 10,000,000 bytes" in largest["message"]
+    largest = world.score(map_key(world, b"x" * 64_000_001, 2))
+    assert "larger than 64,000,000 bytes" in largest["message"]
 
 
 def test_maps_without_answers_fail_aloud(world: World) -> None:
@@ -651,3 +688,372 @@ def test_guard_and_scorer_read_the_same_settings() -> None:
         CompetitionSettings.from_json(
             '{"version":1,"cohort":"e","projects":[],"starts":"2026-01-01"}'
         )
+
+
+# --- in two steps ---------------------------------------------------------------------------------
+def test_the_checker_writes_what_a_file_says_and_no_receipt(world: World) -> None:
+    key = world.upload(better(1.7), note="first%20try", learner="ana", job=JOB)
+    assert world.check(key) == {"status": "checked", "submission": key}
+    with pytest.raises(ClientError):
+        world.receipt(key)
+    checked = key.replace("submissions/", "checked/", 1)
+    body = world.s3.get_object(Bucket="work", Key=checked)["Body"]
+    header, rest = canonical.read(body)
+    assert (header.kind, header.team, header.note, header.job) == (
+        "predictions",
+        "falcon",
+        "first try",
+        JOB,
+    )
+    assert (header.received, header.key, header.rescore) == (AT, key, "")
+    assert header.version_id == world.s3.head_object(Bucket="work", Key=key)["VersionId"]
+    assert header.digest == digest_of(better(1.7))
+    assert rest.read(100_000).startswith(b"series,step,value\nco2,10,")
+
+
+def test_the_checker_needs_neither_vault_nor_table(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("VAULT_BUCKET", "SITE_BUCKET", "BOARD_TABLE"):
+        monkeypatch.delenv(name)
+    assert world.check(world.upload(RIGHT))["status"] == "checked"
+    assert world.check(world.upload("nonsense"))["status"] == "refused"
+
+
+def test_another_layout_of_the_same_forecasts_is_the_same_entry(world: World) -> None:
+    first = world.submit(RIGHT)
+    again = world.submit(RIGHT.replace("co2,10,2", "co2,10,2.000"))
+    assert (again["counted"], again["entry"]) == (False, first["entry"])
+
+
+def test_what_was_checked_for_one_team_is_not_anothers(world: World) -> None:
+    key = world.upload(RIGHT)
+    world.check(key)
+    checked = key.replace("submissions/", "checked/", 1)
+    other = checked.replace("falcon", "heron")
+    content = world.s3.get_object(Bucket="work", Key=checked)["Body"].read()
+    world.s3.put_object(Bucket="work", Key=other, Body=content)
+    with pytest.raises(Misconfigured, match="says to be of"):
+        handler.scorer(event(other), None)
+    world.s3.put_object(Bucket="work", Key=other, Body=content.replace(b"/falcon/", b"/heron/"))
+    with pytest.raises(Misconfigured, match="says to be of"):
+        handler.scorer(event(other), None)
+    assert kept(world) == []
+
+
+def test_the_steward_hands_over_what_an_event_did_not(world: World) -> None:
+    key = world.upload(RIGHT)
+    handed = {"submission": {"key": key, "version": None}}
+    assert handler.checker(handed, None)["status"] == "checked"
+    gone = {"submission": {"key": key, "version": "0" * 32}}
+    assert handler.checker(gone, None) == {"status": "gone"}
+    assert handler.checker({"submission": {"key": "x"}}, None) == {"status": "ignored"}
+
+
+def test_a_forecast_with_quantiles_is_told_what_they_are_worth(world: World) -> None:
+    receipt = world.submit(wide().decode())
+    assert set(receipt["also"]) == {"WQL", "coverage of the 80 % interval"}
+    assert receipt["public_score"] == 1.0, "the rank goes by values alone"
+    [entry] = kept(world)
+    assert entry.also["coverage of the 80 % interval"] == 1.0
+
+
+def test_maps_as_run_lengths_are_the_entry_that_they_are_as_npz(world: World) -> None:
+    first = world.score(map_key(world, maps.RIGHT))
+    runs = map_key(world, ("\n".join(runs_of_maps()) + "\n").encode(), 2)
+    again = world.score(runs, AT + dt.timedelta(minutes=1))
+    assert (again["counted"], again["entry"]) == (False, first["entry"])
+    assert again["public_score"] == first["public_score"]
+
+
+# --- dates, and what admins decide ----------------------------------------------------------------
+CLOSED = dt.datetime(2027, 3, 16, tzinfo=dt.UTC)
+
+
+def act(world: World, verb: Any, at: dt.datetime = AT, **more: Any) -> None:
+    table, rules = BoardTable("earth-board"), CompetitionSettings.from_json(parameter())
+    before = table.state("climate-series")
+    after, done = verb(before, rules, at=at, who="arn:x", why="because", **more)
+    table.act("climate-series", before, after, done)
+
+
+def test_a_late_entry_is_scored_and_said_to_be_late_and_stands_on_no_board(world: World) -> None:
+    world.submit(RIGHT)
+    before = world.board()["entries"]
+    key = world.upload(better(1.2))
+    receipt = world.score(key, CLOSED)
+    assert (receipt["status"], receipt["late"], receipt["counted"]) == ("scored", True, True)
+    assert "Late: the competition closed on 2027-03-16 at 00:00 UTC." in receipt["message"]
+    [late] = [entry for entry in kept(world) if entry.late]
+    assert receipt["public_score"] == round(late.public_score, 3) == 0.6
+    assert receipt["private_score"] == round(late.private_score, 3)
+    assert [e["score"] for e in world.board()["entries"]] == [e["score"] for e in before]
+    assert world.score(key, CLOSED) == receipt, "also when the event comes again"
+
+
+def test_an_entry_received_before_the_close_is_not_late_when_it_is_scored_after(
+    world: World,
+) -> None:
+    key = world.upload(RIGHT)
+    assert world.check(key, CLOSED - dt.timedelta(seconds=1))["status"] == "checked"
+    world.now = CLOSED + dt.timedelta(hours=1)
+    receipt = handler.scorer(event(key.replace("submissions/", "checked/", 1)), None)
+    assert (receipt["late"], receipt["private_score"]) == (False, None)
+
+
+def test_a_competition_that_was_opened_early_takes_submissions(world: World) -> None:
+    early = dt.datetime(2026, 11, 20, tzinfo=dt.UTC)
+    assert world.submit(RIGHT, at=early)["status"] == "refused"
+    act(world, state.open_, at=early)
+    assert world.submit(RIGHT, at=early + dt.timedelta(hours=1))["status"] == "scored"
+
+
+def test_while_it_is_frozen_a_submission_waits_and_is_scored_as_of_its_time(world: World) -> None:
+    scored = world.upload(RIGHT)
+    first = world.score(scored)
+    act(world, state.freeze)
+    key = world.upload(better(1.2))
+    receipt = world.score(key)
+    assert (receipt["status"], receipt["counted"]) == ("waiting", False)
+    assert "stands still (because). Your submission is kept" in receipt["message"]
+    table = BoardTable("earth-board")
+    [held] = table.held("climate-series")
+    assert (held.key, held.received) == (key, AT)
+    assert len(kept(world)) == 1
+    assert world.score(scored) == first, "what is an entry already keeps its receipt"
+    act(world, state.reopen)
+    world.now = AT + dt.timedelta(days=2)
+    handler.checker({"submission": {"key": key, "version": held.version}}, None)
+    after = handler.scorer(event(key.replace("submissions/", "checked/", 1)), None)
+    assert (after["status"], after["received"]) == ("scored", "2026-12-01T09:00:00Z")
+    assert after["left_today"] == 0, "it counts on the day that it was received"
+
+
+def test_of_a_disqualified_team_nothing_is_scored(world: World) -> None:
+    act(world, state.disqualify, team="falcon")
+    receipt = world.submit(RIGHT)
+    assert receipt["status"] == "refused"
+    assert receipt["message"] == "Your team is disqualified: because"
+    assert world.submit(RIGHT, team="heron")["status"] == "scored"
+
+
+def test_a_day_left_counts_down_and_the_last_is_told(world: World) -> None:
+    left = [world.submit(better(value))["left_today"] for value in (1.9, 1.8, 1.7)]
+    assert left == [1, 0, None]
+
+
+# --- marks ----------------------------------------------------------------------------------------
+def test_a_mark_is_a_line_without_limit_and_dates_and_the_latest_stands(world: World) -> None:
+    early = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
+    for hours, value in ((0, 1.9), (2, 1.2), (1, 1.5)):
+        key = world.upload(better(value), team="expert", note="the%20lecturer")
+        receipt = world.score(key, early + dt.timedelta(hours=hours))
+        assert (receipt["status"], receipt["left_today"]) == ("scored", None)
+    assert "A newer one stands on the board." in receipt["message"]
+    world.submit(RIGHT, at=AT)
+    lines = {line["kind"]: line for line in world.board()["lines"]}
+    assert (lines["expert"]["name"], lines["expert"]["score"]) == ("expert: the lecturer", 0.6)
+    assert [entry["team"] for entry in world.board()["entries"]] == ["falcon"]
+    selection = world.upload('{"entries": ["0123456789ab"]}', "expert", "selection.json")
+    assert "selects nothing" in world.score(selection)["message"]
+
+
+# --- selections -----------------------------------------------------------------------------------
+def select(world: World, *entries: str, at: dt.datetime = AT, team: str = "falcon") -> Any:
+    content = json.dumps({"entries": entries})
+    return world.score(world.upload(content, team, "selection.json", learner="ana"), at)
+
+
+def test_a_team_selects_two_of_its_entries_and_the_later_word_holds(world: World) -> None:
+    one, two = (world.submit(better(value))["entry"] for value in (1.9, 1.8))
+    receipt = select(world, one, two)
+    assert (receipt["status"], receipt["counted"]) == ("noted", False)
+    assert f"Entries {min(one, two)} and {max(one, two)} count at the close" in receipt["message"]
+    later = select(world, two, at=AT + dt.timedelta(hours=1))
+    assert f"Entry {two} counts at the close, and with it the best" in later["message"]
+    earlier = select(world, one, at=AT + dt.timedelta(minutes=30))
+    assert "A later selection of your team's holds already" in earlier["message"]
+    holds = BoardTable("earth-board").selections("climate-series")["falcon"]
+    assert holds.entries == (digest_of(better(1.8)),)
+    assert holds.learner == "ana"
+    assert len(kept(world)) == 2, "a selection is no entry and costs none"
+
+
+def test_a_selection_of_what_cannot_count_is_refused(world: World) -> None:
+    mine = world.submit(better(1.9))["entry"]
+    theirs = world.submit(better(1.5), team="heron")["entry"]
+    late = world.submit(better(1.2), at=CLOSED)["entry"]
+    for chosen, words in (
+        (theirs, "Your team has no entry"),
+        ("0" * 12, "Your team has no entry"),
+        (late, "came after the close"),
+        ("nonsense", "expected an entry's id"),
+    ):
+        receipt = select(world, chosen)
+        assert (receipt["status"], words in receipt["message"]) == ("refused", True)
+    assert "closed on 2027-03-16" in select(world, mine, at=CLOSED)["message"]
+    act(world, state.disqualify, team="falcon", digest=digest_of(better(1.9)))
+    assert "is disqualified: because" in select(world, mine)["message"]
+    assert BoardTable("earth-board").selections("climate-series") == {}
+
+
+# --- scoring again --------------------------------------------------------------------------------
+def rescore(world: World, key: str) -> dict[str, Any]:
+    again = {"submission": {"key": key, "version": None}, "rescore": "r1"}
+    handler.checker(again, None)
+    return handler.scorer(event(key.replace("submissions/", "checked/", 1)), None)
+
+
+def test_scores_are_computed_again_and_nothing_else_of_an_entry_changes(world: World) -> None:
+    key = world.upload(better(1.5), note="mine", job=world.train(JOB))
+    receipt = world.score(key)
+    [before] = kept(world)
+    other = ANSWERS_CSV.replace("co2,10,1.0", "co2,10,0.5")
+    where = {"Bucket": "vault", "Key": "answers/climate-series/answers.csv"}
+    world.s3.put_object(**where, Body=other.encode())
+    assert rescore(world, key)["status"] == "rescored"
+    [after] = kept(world)
+    assert after.public_score != before.public_score
+    assert (after.rescored, after.fault) == ("r1", "")
+    assert replace(
+        after,
+        public_score=before.public_score,
+        private_score=before.private_score,
+        record=before.record,
+        also=before.also,
+        rescored="",
+    ) == replace(before, rescored="")
+    assert world.receipt(key) == receipt, "the receipt is what was told then"
+
+
+def test_an_entry_that_a_rescoring_refuses_keeps_its_scores_and_says_why(world: World) -> None:
+    key = world.upload(better(1.5))
+    world.score(key)
+    [before] = kept(world)
+    task = TASK.replace(b'"horizon": 3', b'"horizon": 2')
+    where = {"Bucket": "data", "Key": "datasets/climate-series/task.json"}
+    world.s3.put_object(**where, Body=task)
+    assert rescore(world, key)["status"] == "rescored"
+    [after] = kept(world)
+    assert "step 12 of co2 is not asked for" in after.fault
+    assert (after.public_score, after.rescored) == (before.public_score, "r1")
+
+
+def test_what_is_no_entry_is_left_alone_by_a_rescoring(world: World) -> None:
+    refused = world.upload("nonsense")
+    before = world.score(refused)
+    assert rescore(world, refused)["status"] == "ignored"
+    assert world.receipt(refused) == before
+    entry = world.submit(RIGHT)["entry"]
+    selection = world.upload(json.dumps({"entries": [entry]}), "falcon", "selection.json")
+    assert world.score(selection)["status"] == "noted"
+    assert rescore(world, selection)["status"] == "ignored"
+
+
+def test_a_mark_is_scored_again_like_an_entry(world: World) -> None:
+    key = world.upload(better(1.5), team="expert")
+    world.score(key)
+    where = {"Bucket": "vault", "Key": "answers/climate-series/answers.csv"}
+    other = ANSWERS_CSV.replace("co2,10,1.0", "co2,10,0.5")
+    world.s3.put_object(**where, Body=other.encode())
+    table = BoardTable("earth-board")
+    before = table.marks("climate-series")["expert"]
+    rescore(world, key)
+    after = table.marks("climate-series")["expert"]
+    assert after.public_score != before.public_score
+    assert (after.key, after.received, after.rescored) == (key, AT, "r1")
+
+
+# --- what an entry took ---------------------------------------------------------------------------
+def test_an_entry_says_what_its_job_cost_and_how_many_gpu_hours_it_took(world: World) -> None:
+    world.train(JOB)
+    world.jobs.resources[JOB] = {
+        "ResourceConfig": {"InstanceType": "ml.g5.12xlarge", "InstanceCount": 2},
+        "BillableTimeInSeconds": 1800,
+    }
+    world.score(world.upload(RIGHT, job=JOB))
+    [entry] = kept(world)
+    price = PriceList.snapshot().micro_usd_per_hour("us-east-1", "training", "ml.g5.12xlarge")
+    assert (entry.instance, entry.instances, entry.seconds) == ("ml.g5.12xlarge", 2, 1800)
+    assert (entry.cost, entry.gpu_hours) == (price, 4.0)
+    [shown] = world.board()["entries"]
+    assert (shown["cost_micro_usd"], shown["gpu_hours"]) == (price, 4.0)
+
+
+@pytest.mark.parametrize(
+    ("instance", "seconds", "gpu_hours", "known"),
+    [
+        ("ml.m5.large", 3600, 0.0, True),
+        ("ml.m5.large", 0, None, False),
+        ("ml.g9.huge", 3600, None, False),
+        ("", 0, None, False),
+    ],
+)
+def test_what_is_not_known_of_a_job_is_not_guessed(
+    instance: str, seconds: int, gpu_hours: float | None, known: bool
+) -> None:
+    trained = Trained("image", instance, 1 if instance else 0, seconds)
+    assert effort.gpu_hours(trained) == gpu_hours
+    assert (effort.cost(trained, "us-east-1") is not None) == known
+    assert effort.cost(trained, "nowhere-1") is None
+
+
+def test_every_priced_instance_with_gpus_says_how_many() -> None:
+    prices = PriceList.snapshot()
+    for region in prices.regions():
+        for name in prices.types(region, "training"):
+            found = effort.gpu_hours(Trained("", name, 1, 3600))
+            assert found is not None, name
+            assert (found > 0) == (name[3] in "gp"), name
+
+
+# --- news -----------------------------------------------------------------------------------------
+def test_news_go_to_the_topic_in_two_forms(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    topic = boto3.client("sns").create_topic(Name="news")["TopicArn"]
+    monkeypatch.setenv("NEWS_TOPIC", topic)
+    world.submit(RIGHT)
+    sent = sns_backends[DEFAULT_ACCOUNT_ID]["us-east-1"].topics[topic].sent_notifications
+    assert sent, "the first leader is news"
+    for _, message, *_ in sent:
+        forms = json.loads(message)
+        assert set(forms) == {"default", "https", "email"}
+        assert json.loads(forms["https"])["source"] == "custom"
+        assert not forms["email"].startswith("{")
+
+
+def test_news_that_cannot_be_told_fail_no_score(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logic.news, "tell", lambda *_: 1 / 0)
+    assert world.submit(RIGHT)["status"] == "scored"
+    assert world.board()["entries"][0]["team"] == "falcon"
+
+
+def test_without_a_topic_news_are_not_sent(world: World) -> None:
+    AwsFiles(work="work").send_news("s", "{}", "p", {})
+    assert world.submit(RIGHT)["status"] == "scored"
+
+
+# --- the steward ----------------------------------------------------------------------------------
+class Context:
+    def get_remaining_time_in_millis(self) -> int:
+        return 300_000
+
+
+def test_the_steward_runs_as_its_function_is_called(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[tuple[str, Any]] = []
+    monkeypatch.setattr(
+        steward_aws.AwsWorld, "_call", lambda _, name, event: calls.append((name, event))
+    )
+    topic = boto3.client("sns").create_topic(Name="notices")["TopicArn"]
+    for name, value in {"CHECKER": "c", "SCORER": "s", "NOTICES_TOPIC": topic}.items():
+        monkeypatch.setenv(name, value)
+    key = world.upload(RIGHT)
+    kept_objects = s3_backends[DEFAULT_ACCOUNT_ID]["aws"].buckets["work"].keys
+    kept_objects[key].last_modified = AT - dt.timedelta(hours=1)
+    done = handler.steward({}, Context())
+    assert (done["published"], done["handed"]) == (2, 1)
+    assert ("c", {"submission": {"key": key, "version": None}}) in calls
+    assert ("s", {"publish": "climate-series"}) in calls

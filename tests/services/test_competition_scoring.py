@@ -15,16 +15,16 @@ from hypothesis import strategies as st
 
 from infra.services.competition import board, provenance, ranking
 from infra.services.competition.board import TeamLine
+from infra.services.competition.checking import climate_series as checks
 from infra.services.competition.problems import Fault, Misconfigured
 from infra.services.competition.projects.climate_series import (
     LEAST_RATIO,
     Answers,
     ClimateSeries,
-    forecasts,
     record,
     score,
 )
-from infra.services.competition.projects.project import Line
+from infra.services.competition.projects.project import Line, Result
 from infra.services.competition.submission import Sender, Upload, sender_of
 
 AT = dt.datetime(2026, 12, 1, 9, 0, tzinfo=dt.UTC)
@@ -41,7 +41,19 @@ SCALES: dict[str, Any] = {
     "sst": {"mase_scale": 0.5, "naive_mase_public": 2.0, "naive_mase_private": 1.0},
 }
 ANSWERS = Answers.read(ANSWERS_CSV, json.dumps(SCALES))
+TASK = b'{"horizon": 3, "series": ["co2", "sst"], "first_step": {"co2": 10, "sst": 20}}'
+STEPS = checks.steps_of(TASK)
 RIGHT = "series,step,value\nco2,10,2\nco2,11,3\nco2,12,4\nsst,20,0\nsst,21,0.5\nsst,22,0.25\n"
+
+
+def forecasts(content: bytes) -> dict[tuple[str, int], float]:
+    return {point: each.value for point, each in checks.forecasts(content, STEPS).items()}
+
+
+def scored(content: bytes) -> Result:
+    sealed = {"answers.csv": ANSWERS_CSV.encode(), "scales.json": json.dumps(SCALES).encode()}
+    checked = checks.check(content, TASK)
+    return SERIES.score(checked.members, checked.stream(), sealed.__getitem__)
 
 
 def rows(text: str = RIGHT, **changes: str) -> bytes:
@@ -56,13 +68,13 @@ def rows(text: str = RIGHT, **changes: str) -> bytes:
 
 
 def test_a_right_file_is_read_in_any_order_and_with_any_line_ends() -> None:
-    expected = forecasts(RIGHT.encode(), ANSWERS)
+    expected = forecasts(RIGHT.encode())
     assert expected["sst", 22] == 0.25
     head, *body = RIGHT.strip().split("\n")
     random.Random(1).shuffle(body)  # noqa: S311
-    assert forecasts("\r\n".join([head, *body]).encode(), ANSWERS) == expected
-    assert forecasts(b"\xef\xbb\xbf" + RIGHT.encode(), ANSWERS) == expected
-    assert forecasts(RIGHT.replace("co2,10,2", '"co2","10","2e0"').encode(), ANSWERS) == expected
+    assert forecasts("\r\n".join([head, *body]).encode()) == expected
+    assert forecasts(b"\xef\xbb\xbf" + RIGHT.encode()) == expected
+    assert forecasts(RIGHT.replace("co2,10,2", '"co2","10","2e0"').encode()) == expected
 
 
 @pytest.mark.parametrize(
@@ -88,7 +100,7 @@ def test_a_right_file_is_read_in_any_order_and_with_any_line_ends() -> None:
         (rows(l3="co2,12,1e9999999999"), "is not a number"),
         (rows(l3="co2,12," + "9" * 100_000), "is not a number"),
         (rows(l3="co2,12,=cmd|' /C calc'!A0"), "is not a number"),
-        (rows(l3="co2,12,4,5"), "row 3: 4 values"),
+        (rows(l3="co2,12,4,5"), "row 3: 4 values; expected 3: series, step, value."),
         (rows(l3="co2,12"), "row 3: 2 values"),
         (rows(l3=""), "row 3: 0 values"),
         (rows(l3='co2,12,"4'), "row 3: not CSV"),
@@ -110,7 +122,7 @@ def test_a_right_file_is_read_in_any_order_and_with_any_line_ends() -> None:
 )
 def test_a_wrong_file_is_refused_with_the_place(content: bytes, words: str) -> None:
     with pytest.raises(Fault) as fault:
-        forecasts(content, ANSWERS)
+        forecasts(content)
     assert words in str(fault.value)
     assert len(str(fault.value)) < 300
     assert str(fault.value).isascii()
@@ -119,7 +131,7 @@ def test_a_wrong_file_is_refused_with_the_place(content: bytes, words: str) -> N
 @given(st.binary(max_size=300) | st.text(alphabet='",\nco2sst10.e-', max_size=200).map(str.encode))
 def test_no_file_takes_the_scorer_down(content: bytes) -> None:
     with pytest.raises(Fault):
-        forecasts(b"series,step,value\n" + content, ANSWERS)
+        forecasts(b"series,step,value\n" + content)
 
 
 def test_the_sender_is_in_the_key() -> None:
@@ -172,7 +184,7 @@ def test_what_the_sender_says_is_cut_to_what_can_be_shown() -> None:
 
 
 def test_the_score_is_the_geometric_mean_of_relative_mase() -> None:
-    found = forecasts(RIGHT.encode(), ANSWERS)
+    found = forecasts(RIGHT.encode())
     # co2: mean error 1, MASE 1/2, relative 1. sst: error 1, MASE 2, relative 1.
     assert score(found, ANSWERS, "public") == pytest.approx(1.0)
     # co2: error 1, MASE 1/2, relative 1/2. sst: without error, which counts as LEAST_RATIO.
@@ -181,8 +193,7 @@ def test_the_score_is_the_geometric_mean_of_relative_mase() -> None:
 
 @pytest.mark.parametrize("part", ["public", "private"])
 def test_the_series_of_a_part_add_up_to_its_score(part: Any) -> None:
-    sealed = {"answers.csv": ANSWERS_CSV.encode(), "scales.json": json.dumps(SCALES).encode()}
-    result = SERIES.score(RIGHT.encode(), sealed.__getitem__)
+    result = scored(RIGHT.encode())
     units = SERIES.units(result.record, part)
     assert set(units) == {"co2", "sst"}
     sums = [math.fsum(column) for column in zip(*units.values(), strict=True)]

@@ -8,9 +8,11 @@ from dataclasses import replace
 
 import pytest
 
+from infra.cohort.naming import JobName
 from infra.services.guard.cloud import LiveApp
 from infra.services.guard.journal import Cursor, Objects
 from infra.services.guard.ledger import SPACE
+from infra.services.guard.settling import settle_job
 from infra.services.guard.sweeping import INTERVAL, WARN_BEFORE
 from tests.services.guard_cloud import START, Academy, RunningApp, Trouble
 
@@ -94,6 +96,32 @@ def test_a_job_without_a_reservation_is_stopped(academy: Academy) -> None:
     assert academy.full_sweep()["orphans"] == 2
     stopped = {name for name, job in academy.cloud.jobs.items() if job.stopped}
     assert stopped == {name, "earth--by-hand"}
+
+
+def test_a_job_that_admins_run_again_is_no_orphan_and_has_nothing_to_settle(
+    academy: Academy,
+) -> None:
+    name = academy.train()["job"]
+    again = "earth--falcon--rerun--0123abcd"
+    academy.cloud.jobs[again] = replace(academy.cloud.jobs[name])
+    counts = academy.full_sweep()
+    assert counts["orphans"] == 0
+    assert not academy.cloud.jobs[again].stopped
+    assert academy.cloud.published == []
+    parsed = JobName.parse(again)
+    assert parsed is not None
+    before = academy.money()
+    assert settle_job(academy.guard, parsed, academy.cloud.now) == "rerun"
+    assert academy.money() == before
+
+
+@pytest.mark.parametrize(
+    "like", ["earth--rerun--ana--0123abcd", "earth--falcon--rerun", "earth--falcon--rerun--x"]
+)
+def test_a_job_that_only_looks_like_one_run_again_is_stopped(academy: Academy, like: str) -> None:
+    academy.cloud.jobs[like] = replace(academy.cloud.jobs[academy.train()["job"]])
+    assert academy.full_sweep()["orphans"] == 1
+    assert academy.cloud.jobs[like].stopped
 
 
 def test_an_app_whose_reservation_was_released_is_ended_and_charged(academy: Academy) -> None:

@@ -1,4 +1,4 @@
-"""The competition's Lambda function: the scorer."""
+"""The competition's Lambda functions: the checker, the scorer and the steward."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import logging
 import os
 from typing import Any
 
-from infra.services.competition import projects
+from infra.services.competition import checking, steward_aws
 from infra.services.competition.aws import AwsFiles
-from infra.services.competition.logic import publish, score_upload
+from infra.services.competition.logic import check_upload, publish_and_tell, score_checked
 from infra.services.competition.problems import Misconfigured
 from infra.services.competition.settings import CompetitionSettings
 from infra.services.competition.store import BoardTable
@@ -20,58 +20,128 @@ from infra.services.competition.submission import sender_of
 logging.getLogger("infra").setLevel(logging.INFO)
 log = logging.getLogger(__name__)
 
+#: The steward begins nothing new in its last seconds.
+STEWARDS_MARGIN_MS = 30_000
+
 _files: AwsFiles | None = None
 _table: BoardTable | None = None
 
 
-def scorer(event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    """Scores the upload that an S3 event tells of, or renews a board.
+def checker(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+    """Checks one upload, and writes what it says for the scorer.
 
     Args:
-        event: EventBridge's "Object Created" from S3, or {"publish": "<project>"} from an admin,
-            which writes the pages anew.
+        event: EventBridge's "Object Created" from S3 under submissions/, or {"submission":
+            {"key": …, "version": … or null}, "rescore": id} from the steward and from admins;
+            `rescore` only where scores are to be computed again.
     """
-    files, table = _parts()
-    settings = CompetitionSettings.from_json(files.parameter(os.environ["SETTINGS_PARAMETER"]))
-    if settings.cohort != os.environ["COHORT"]:
-        raise Misconfigured(f"the settings are of cohort {settings.cohort}")
+    files = _files_of()
+    settings = _settings(files)
+    rescore = ""
+    if "submission" in event:
+        key, version = str(event["submission"]["key"]), event["submission"].get("version")
+        rescore = str(event.get("rescore") or "")
+    else:
+        found = _created(event, "submissions/")
+        if found is None:
+            return {"status": "ignored"}
+        key, version = found
+    sender = sender_of(key)
+    if sender is None:
+        _say("ignored", key=key[:200])
+        return {"status": "ignored"}
+    limit = checking.max_bytes(sender.project, sender.name)
+    upload = files.upload(key, version, limit)
+    if upload is None:
+        _say("gone", key=key)
+        return {"status": "gone"}
+    receipt = check_upload(upload, sender, settings, files, rescore)
+    answer = receipt or {"status": "checked", "submission": key}
+    _say("checked", key=key, bytes=len(upload.content), rescore=rescore, **_told(answer))
+    return answer
+
+
+def scorer(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+    """Scores what was checked, or renews a board.
+
+    Args:
+        event: EventBridge's "Object Created" from S3 under checked/, or {"publish": "<project>"}
+            from the steward and from admins, which writes the pages anew.
+    """
+    files, table = _files_of(), _table_of()
+    settings = _settings(files)
     if "publish" in event:
         project = event["publish"]
         if project not in settings.projects:
             raise Misconfigured(f"no project {str(project)[:40]!r}; have {settings.projects}")
-        return publish(project, settings, files, table, _now)
-    detail = event["detail"]
-    bucket, key = str(detail["bucket"]["name"]), str(detail["object"]["key"])
-    sender = sender_of(key)
-    if bucket != os.environ["WORK_BUCKET"] or sender is None:
-        _say("ignored", bucket=bucket, key=key[:200])
+        return publish_and_tell(project, settings, files, table, _now)
+    created = _created(event, "checked/")
+    if created is None:
         return {"status": "ignored"}
-    # EventBridge's own time of the event: the sender cannot set it, and it is the same when the
-    # event comes twice.
-    received = dt.datetime.fromisoformat(event["time"]).astimezone(dt.UTC)
-    limit = projects.max_bytes(sender.project)
-    upload = files.upload(key, detail["object"].get("version-id"), received, limit)
-    if upload is None:
+    key, version = created
+    found = files.checked(key, version)
+    if found is None:
         _say("gone", key=key)
         return {"status": "gone"}
-    receipt = score_upload(upload, sender, settings, files, table, _now)
-    _say("upload", key=key, bytes=len(upload.content), sha256=upload.digest, **_public(receipt))
+    header, body = found
+    sender = sender_of(key, "checked")
+    if sender is None or sender.checked != f"checked/{header.project}/{header.team}/{header.name}":
+        raise Misconfigured(f"{key[:200]} says to be of {header.key[:200]}")
+    receipt = score_checked(header, body, settings, files, table, _now)
+    _say("scored", key=header.key, digest=header.digest, rescore=header.rescore, **_told(receipt))
     return receipt
 
 
-def _public(receipt: dict[str, Any]) -> dict[str, Any]:
-    return {name: receipt[name] for name in ("status", "message", "public_score", "counted")}
+def steward(_event: dict[str, Any], context: Any) -> dict[str, int]:
+    """Sees to it that no submission is lost, and that boards are of today; see `stewarding`."""
+
+    def more_time() -> bool:
+        return bool(context.get_remaining_time_in_millis() > STEWARDS_MARGIN_MS)
+
+    done = steward_aws.from_environment(os.environ, now=_now, more_time=more_time).run()
+    _say("stewarded", **done)
+    return done
 
 
-def _parts() -> tuple[AwsFiles, BoardTable]:
-    global _files, _table
+def _created(event: dict[str, Any], prefix: str) -> tuple[str, str | None] | None:
+    """Key and version of the object that S3 tells of, if it is one of ours."""
+    detail = event["detail"]
+    bucket, key = str(detail["bucket"]["name"]), str(detail["object"]["key"])
+    if bucket != os.environ["WORK_BUCKET"] or not key.startswith(prefix):
+        _say("ignored", bucket=bucket, key=key[:200])
+        return None
+    return key, detail["object"].get("version-id")
+
+
+def _told(receipt: dict[str, Any]) -> dict[str, Any]:
+    members = ("status", "message", "public_score", "counted", "late")
+    return {name: receipt[name] for name in members if name in receipt}
+
+
+def _settings(files: AwsFiles) -> CompetitionSettings:
+    settings = CompetitionSettings.from_json(files.parameter(os.environ["SETTINGS_PARAMETER"]))
+    if settings.cohort != os.environ["COHORT"]:
+        raise Misconfigured(f"the settings are of cohort {settings.cohort}")
+    return settings
+
+
+def _files_of() -> AwsFiles:
+    global _files
     _files = _files or AwsFiles(
         work=os.environ["WORK_BUCKET"],
-        vault=os.environ["VAULT_BUCKET"],
-        site=os.environ["SITE_BUCKET"],
+        # A function has what its role may read.
+        data=os.environ.get("DATA_BUCKET", ""),
+        vault=os.environ.get("VAULT_BUCKET", ""),
+        site=os.environ.get("SITE_BUCKET", ""),
+        news=os.environ.get("NEWS_TOPIC", ""),
     )
+    return _files
+
+
+def _table_of() -> BoardTable:
+    global _table
     _table = _table or BoardTable(os.environ["BOARD_TABLE"])
-    return _files, _table
+    return _table
 
 
 def _now() -> dt.datetime:

@@ -46,6 +46,6 @@ class Ladder:
         new, old = (self.evidence.units(each, "public") for each in (record, shown_record))
         if len(new) < 2 or set(new) != set(old):
             return True
-        apart, error = difference(new, old, self.evidence.score_of)
+        apart, error = difference(new, old, self.evidence.score_of, self.evidence.scale)
         limit = student(2 * BY_CHANCE, len(new) - 1)
         return (apart if self.better == "higher" else -apart) > limit * error + _NOTHING

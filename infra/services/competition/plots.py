@@ -1,7 +1,8 @@
 """The small drawings of a leaderboard's page, as inline SVG.
 
 Positions are numbers that come from here; a word that comes from elsewhere is escaped. A drawing is
-hidden from screen readers: the page says the same in words beside it.
+hidden from screen readers, because the page says the same in words beside it, or has a text of its
+own.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ WIDTH, HEIGHT = 240, 84
 _EDGE = 6
 
 _BAR, _GAP, _TALL = 9, 4, 30
+
+#: More slopes than these stand closer.
+DENSE = 30
 
 
 @dataclass(frozen=True)
@@ -231,3 +235,53 @@ class Progress:
         path = f"M{self._x(first.at)} {self._y(first.score)}"
         path += "".join(f"H{self._x(step.at)}V{self._y(step.score)}" for step in later)
         return f"{path}H{WIDTH - _EDGE}"
+
+
+@dataclass(frozen=True)
+class Slope:
+    """A team's way from its public rank to its final one; `strong`: more than chance explains."""
+
+    team: str
+    public: int
+    final: int
+    strong: bool = False
+
+
+def slopes(pairs: Sequence[Slope]) -> str:
+    """A line for each team from its public place, left, to its final one, right.
+
+    Names stand beside the drawing, a row each, so that a long one is cut short and not the lines.
+    """
+    left = sorted(range(len(pairs)), key=lambda k: (pairs[k].public, pairs[k].final, k))
+    right = sorted(range(len(pairs)), key=lambda k: (pairs[k].final, pairs[k].public, k))
+    start = {k: place for place, k in enumerate(left)}
+    end = {k: place for place, k in enumerate(right)}
+
+    def height(place: int) -> str:
+        return f"{100 * (place + 0.5) / len(pairs):.2f}%"
+
+    def line(k: int) -> str:
+        y1, y2 = height(start[k]), height(end[k])
+        style = ' class="strong"' if pairs[k].strong else ""
+        return (
+            f'<g{style}><line x1="0" y1="{y1}" x2="100%" y2="{y2}"/>'
+            f'<circle cx="0" cy="{y1}" r="3.5"/><circle cx="100%" cy="{y2}" r="3.5"/></g>'
+        )
+
+    def names(order: Sequence[int], side: str) -> str:
+        rows = "".join(
+            f'<span class="row{" strong" * pairs[k].strong}">'
+            f"<b>{pairs[k].public if side == 'from' else pairs[k].final}</b>"
+            f"<bdi>{html.escape(pairs[k].team)}</bdi></span>"
+            for k in order
+        )
+        return f'<span class="{side}">{rows}</span>'
+
+    # What is strong is drawn last, over the others.
+    lines = "".join(line(k) for k in sorted(range(len(pairs)), key=lambda k: pairs[k].strong))
+    words = "; ".join(f"{pairs[k].team} {pairs[k].public} to {pairs[k].final}" for k in right)
+    return (
+        f'<div class="drawn{" dense" * (len(pairs) > DENSE)}" role="img" '
+        f'aria-label="{html.escape(f"From public to final rank: {words}.")}">'
+        f'{names(left, "from")}<svg aria-hidden="true">{lines}</svg>{names(right, "to")}</div>'
+    )

@@ -1,4 +1,4 @@
-"""Where an entry comes from: the training job that its sender names, and the image it ran on.
+"""Where an entry comes from: the training job that its sender names, what it ran on, what it cost.
 
 The name is the sender's word. It counts only for a job of the sender's own team that SageMaker
 knows, and what it ran on is then SageMaker's word. Provenance is shown, never scored: that it
@@ -24,12 +24,25 @@ _REFERENCE = re.compile(
 
 
 @dataclass(frozen=True)
+class Trained:
+    """What SageMaker says of a training job: its image in full, and what it computed on.
+
+    `seconds` are the billed ones of each instance: 0 while the job has not ended.
+    """
+
+    image: str = UNKNOWN
+    instance: str = ""
+    instances: int = 0
+    seconds: int = 0
+
+
+@dataclass(frozen=True)
 class Provenance:
-    """The job that made an entry and the image that it ran on, in full; both empty where no job of
-    the team's is known."""
+    """The job that made an entry, empty where no job of the team's is known, and what is known of
+    it."""
 
     job: str = ""
-    image: str = ""
+    trained: Trained = Trained("")
 
 
 def of_team(job: str, cohort: str, team: str) -> bool:

@@ -17,6 +17,9 @@ the Bootstrap", 1993, chapter 11); the quantile is replaced by that of Student's
 probability, with half as many degrees of freedom as units - 1; and intervals are that t times that
 error to both sides. `python -m benchmarks.ranking` simulates what this is worth.
 
+A score that is a ratio, such as an error relative to another forecast's, is judged by its
+logarithm: half and double are equally far from one, and no interval reaches below nothing.
+
 Pure, of the standard library alone: Lambda has no numpy. Teams are resampled together: the vectors
 of all of them for one unit are one large integer, a lane of 64 bits a number, so that a resample of
 24 units is 24 additions.
@@ -33,7 +36,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from statistics import NormalDist
 
-from infra.services.competition.projects.project import Better, Units
+from infra.services.competition.projects.project import Better, Scale, Units
 
 REPLICATES = 1000
 CONFIDENCE = 0.95
@@ -98,6 +101,7 @@ def rank(
     baseline: Units | None = None,
     expert: Units | None = None,
     digits: int | None = None,
+    scale: Scale = "difference",
 ) -> Ranking:
     """The standing of each team.
 
@@ -109,6 +113,8 @@ def rank(
         baseline: what a line of that name has on the same units.
         expert: likewise.
         digits: teams whose scores are equal when rounded to so many are not told apart.
+        scale: what two scores are compared by. Of a ratio, gap closed and the nearness to the
+            expert are by logarithms, too: 2 per cent instead of 2 points.
 
     Raises:
         ValueError: if the units differ, or are fewer than two.
@@ -123,9 +129,13 @@ def rank(
     if len(units) < 2:
         raise ValueError(f"{len(units)} units; resampling needs two or more")
     sign = 1 if better == "higher" else -1
+    judged = judged_by(score_of, scale)
 
     def scores_of(row: Units) -> _Scores:
-        return _Scores.of([row[unit] for unit in units], lambda sums: sign * score_of(sums))
+        return _Scores.of([row[unit] for unit in units], lambda sums: sign * judged(sums))
+
+    def shown(judgement: float) -> float:
+        return math.exp(sign * judgement) if scale == "ratio" else sign * judgement
 
     # From here on more is better.
     scores = [scores_of(row) for row in rows]
@@ -133,16 +143,16 @@ def rank(
     best = None if expert is None else scores_of(expert)
     drawn = [
         [sign * value for value in values]
-        for values in _bootstrap(rows, units, score_of, replicates, seed)
+        for values in _bootstrap(rows, units, judged, replicates, seed)
     ]
-    better_than = _told_apart(scores, drawn, digits)
+    better_than = _told_apart(scores, drawn, [shown(each.value) for each in scores], digits)
     lows = [1 + sum(row[at] for row in better_than) for at in range(len(teams))]
     highs = [len(teams) - sum(row) for row in better_than]
     standings = {}
     for at, team in enumerate(teams):
         own = scores[at].interval()
         standings[team] = Standing(
-            score=own if sign > 0 else Interval(-own.value, -own.high, -own.low),
+            score=Interval(shown(own.value), *sorted((shown(own.low), shown(own.high)))),
             rank_low=lows[at],
             rank_high=highs[at],
             tied_with=tuple(
@@ -206,8 +216,18 @@ def summed(vectors: Sequence[Sequence[float]]) -> list[float]:
     ]
 
 
-def difference(one: Units, other: Units, score_of: ScoreOf) -> tuple[float, float]:
-    """How much more `one` scores than `other`, and the jackknife's standard error of that.
+def judged_by(score_of: ScoreOf, scale: Scale) -> ScoreOf:
+    """What scores are compared by: the scores, or their logarithms where they are ratios."""
+    if scale == "ratio":
+        return lambda sums: math.log(score_of(sums))
+    return score_of
+
+
+def difference(
+    one: Units, other: Units, score_of: ScoreOf, scale: Scale = "difference"
+) -> tuple[float, float]:
+    """How much more `one` scores than `other`, and the jackknife's standard error of that; of
+    ratios the difference of their logarithms.
 
     Raises:
         ValueError: if their units differ, or are fewer than two.
@@ -215,7 +235,8 @@ def difference(one: Units, other: Units, score_of: ScoreOf) -> tuple[float, floa
     units = sorted(one)
     if set(other) != set(units) or len(units) < 2:
         raise ValueError("the two must have the same units, two or more")
-    first, second = (_Scores.of([row[unit] for unit in units], score_of) for row in (one, other))
+    judged = judged_by(score_of, scale)
+    first, second = (_Scores.of([row[unit] for unit in units], judged) for row in (one, other))
     apart = first - second
     return apart.value, apart.error
 
@@ -267,9 +288,13 @@ def _bootstrap(
 
 
 def _told_apart(
-    scores: Sequence[_Scores], drawn: Sequence[Sequence[float]], digits: int | None
+    scores: Sequence[_Scores],
+    drawn: Sequence[Sequence[float]],
+    shown: Sequence[float],
+    digits: int | None,
 ) -> list[list[bool]]:
-    """Of each two teams whether the first is surely the better one, of all pairs together."""
+    """Of each two teams whether the first is surely the better one, of all pairs together; teams
+    whose `shown` scores are equal are not."""
     count = len(scores)
     moved = [
         [value - each.value for value in values] for each, values in zip(scores, drawn, strict=True)
@@ -296,7 +321,7 @@ def _told_apart(
     for one in range(count):
         for other in range(count):
             gain = scores[one].value - scores[other].value
-            if gain > _NOTHING and not _same(scores[one].value, scores[other].value, digits):
+            if gain > _NOTHING and not _same(shown[one], shown[other], digits):
                 error = (scores[one] - scores[other]).error
                 found[one][other] = gain > limit * error + _NOTHING
     return found

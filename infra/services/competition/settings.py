@@ -21,6 +21,7 @@ class CompetitionSettings:
     starts: dt.date
     closes: dt.date
     submissions_per_day: int
+    region: str = ""
 
     @classmethod
     def from_json(cls, text: str) -> CompetitionSettings:
@@ -39,6 +40,7 @@ class CompetitionSettings:
                 starts=dt.date.fromisoformat(document["starts"]),
                 closes=dt.date.fromisoformat(document["competition"]["closes"]),
                 submissions_per_day=int(document["competition"]["submissions_per_day"]),
+                region=str(document["region"]),
             )
         except (ValueError, TypeError, KeyError) as error:
             raise Misconfigured(f"the cohort's settings: {error!r}") from None

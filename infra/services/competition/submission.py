@@ -2,13 +2,12 @@
 
 The sender is known from the key alone, whose prefix IAM lets one team write. The file's name and
 metadata are the sender's own words: they are shown, never trusted. What is in the file is read by
-its project.
+the checks of its project.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import re
 import urllib.parse
 from collections.abc import Mapping
@@ -34,11 +33,24 @@ class Sender:
         """The key of its receipt."""
         return f"receipts/{self.project}/{self.team}/{self.name}.json"
 
+    @property
+    def submission(self) -> str:
+        """The key of the submission itself."""
+        return f"submissions/{self.project}/{self.team}/{self.name}"
 
-def sender_of(key: str) -> Sender | None:
-    """The sender, or None for a key that the library does not make."""
+    @property
+    def checked(self) -> str:
+        """The key of its canonical form."""
+        return f"checked/{self.project}/{self.team}/{self.name}"
+
+
+def sender_of(key: str, under: str = "submissions") -> Sender | None:
+    """The sender, or None for a key that the library does not make.
+
+    `under` is the first part of the key: "submissions", or "checked" for a canonical form.
+    """
     parts = key.split("/")
-    if len(parts) != 4 or parts[0] != "submissions":
+    if len(parts) != 4 or parts[0] != under:
         return None
     _, project, team, name = parts
     if not (_id(project) and _id(team) and _NAME.fullmatch(name)) or set(name) == {"."}:
@@ -53,16 +65,13 @@ def _id(text: str) -> bool:
 @dataclass(frozen=True)
 class Upload:
     """A file as it was received, one byte more than the project's limit at most, and what came
-    with it."""
+    with it. `received` is S3's own time of it, which the sender cannot set."""
 
     key: str
     content: bytes
     received: dt.datetime
     metadata: Mapping[str, str]
-
-    @property
-    def digest(self) -> str:
-        return hashlib.sha256(self.content).hexdigest()
+    version: str = ""
 
     @property
     def note(self) -> str:

@@ -6,7 +6,7 @@ import datetime as dt
 import logging
 from collections.abc import Callable
 
-from infra.cohort.naming import JobName
+from infra.cohort.naming import RERUN, JobName
 from infra.services.guard.cloud import CloudError
 from infra.services.guard.ledger import Reservation
 from infra.services.guard.reconcile import Guard, follow_up
@@ -15,10 +15,14 @@ log = logging.getLogger(__name__)
 
 
 def settle_job(guard: Guard, name: JobName, now: dt.datetime) -> str:
-    """Bring the job's reservation up to date. Returns its status, or "unknown".
+    """Bring the job's reservation up to date. Returns its status, "unknown" without one, or
+    "rerun" for a job that admins ran again.
 
     An event is only a hint to look: duplicates, late ones and those out of order change nothing.
     """
+    if name.learner == RERUN:
+        # Admins ran a team's job again: there is nothing to settle.
+        return "rerun"
     held = guard.ledger.find(name.learner, name.token)
     if held is None:
         log.error("no reservation for job token %s of %s", name.token, name.learner)

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from infra.cohort.naming import SEPARATOR, JobName
+from infra.cohort.naming import RERUN, SEPARATOR, JobName
 from infra.services.guard import ledger, money
 from infra.services.guard.cloud import CloudError, LiveApp, Survey, TurnedDown
 from infra.services.guard.journal import Cursor, Disk, Heartbeat, Journal, Notice, Objects
@@ -199,7 +199,10 @@ class Sweep:
             log.warning("the reservation of %s moved on", held.name)
 
     def _jobs(self, position: str) -> str:
-        """Stop every job of the cohort's in progress that no open reservation pays for."""
+        """Stop every job of the cohort's in progress that no open reservation pays for.
+
+        Not those that admins run again: they have no reservation, and no learner's job is named so.
+        """
         prefix = f"{self.guard.names.cohort}{SEPARATOR}"
 
         def jobs(token: str) -> str:
@@ -214,6 +217,9 @@ class Sweep:
 
     def _check_job(self, name: str) -> None:
         parsed = JobName.parse(name)
+        if parsed is not None and parsed.learner == RERUN:
+            # Admins run a team's job again with their own rights: no learner pays for it.
+            return
         held = self.guard.ledger.find(parsed.learner, parsed.token) if parsed else None
         if held is not None and held.is_open and held.name == name:
             return

@@ -1,4 +1,4 @@
-"""The competitions' projects: for each, how a submission is read, scored and shown."""
+"""The competitions' projects: for each, how what was checked is scored and shown."""
 
 from __future__ import annotations
 
@@ -21,8 +21,3 @@ def of(name: str) -> Project:
     if name not in _PROJECTS:
         raise Misconfigured(f"the scorer knows no project {name[:40]!r}; deploy the cohort again")
     return _PROJECTS[name]
-
-
-def max_bytes(name: str) -> int:
-    """How much of a submission to the project `name` is read; little of one to no project."""
-    return _PROJECTS[name].max_bytes if name in _PROJECTS else 1_000

@@ -1,7 +1,6 @@
-r"""The project climate-series: reads forecasts, hostile until checked, and scores them.
+r"""The project climate-series: scores forecasts that were checked.
 
-A submission is a CSV file with the columns series, step, value. The score is MASE relative to the
-seasonal naive, the geometric mean over the series.
+The score is MASE relative to the seasonal naive, the geometric mean over the series.
 
 For one series, with held-out values :math:`y_t` and forecasts :math:`\hat y_t` over a part of the
 horizon,
@@ -13,6 +12,16 @@ A. B. Koehler, "Another look at measures of forecast accuracy", International Jo
 22 (2006) 679-688, https://doi.org/10.1016/j.ijforecast.2006.03.001. The score is the geometric mean
 over the series of MASE / (MASE of the seasonal naive on the same part): 1 is the naive forecast,
 lower is better. The geometric mean treats halving and doubling alike, as in GIFT-Eval.
+
+Beside the score stands what quantiles are worth, the weighted quantile loss over the 19 levels,
+
+    WQL = mean over series of  2 sum_q sum_t rho_q(y_t - z_qt) / (19 sum_t |y_t|),
+
+with rho_q(u) = u (q - [u < 0]): Y. Park et al., "Learning Quantile Functions without Quantile
+Crossing for Distribution-free Time Series Forecasting", AISTATS 2022,
+https://arxiv.org/abs/2111.06581. A forecast without quantiles has them all at its value. With
+quantiles, the coverage of the interval from 0.1 to 0.9 is told, too: 0.8 is right. Neither of the
+two decides a rank.
 """
 
 from __future__ import annotations
@@ -21,29 +30,23 @@ import csv
 import io
 import json
 import math
-import re
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from infra.services.competition.problems import Fault, Misconfigured
+from infra.services.competition.checking import climate_series as checking
+from infra.services.competition.checking.canonical import Body
+from infra.services.competition.checking.climate_series import LEVELS, Forecast, Point
+from infra.services.competition.problems import Misconfigured
 from infra.services.competition.projects.project import Answers as VaultAnswers
-from infra.services.competition.projects.project import Better, Line, Part, Result, Units
-from infra.services.competition.submission import show
+from infra.services.competition.projects.project import Better, Line, Part, Result, Scale, Units
 
 METRIC = "MASE relative to the seasonal naive, geometric mean over series"
-Point = tuple[str, int]
 PARTS = ("public", "private")
-
-#: A submission of more is refused.
-MAX_BYTES = 1_000_000
-COLUMNS = ["series", "step", "value"]
-#: No forecast of anything measured is larger; what is would only overflow.
-MAX_MAGNITUDE = 1e9
-
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
-_STEP = re.compile(r"[0-9]{1,9}")
+WQL = "WQL"
+COVERAGE = "coverage of the 80 % interval"
+_LOW, _HIGH = LEVELS.index(0.1), LEVELS.index(0.9)
 
 #: One series that is forecast without error must not make the whole score 0 whatever the others
 #: are: each ratio counts as at least this.
@@ -135,79 +138,39 @@ def log_ratios(forecasts: Mapping[Point, float], answers: Answers, part: str) ->
     return logs
 
 
-def forecasts(content: bytes, answers: Answers) -> dict[Point, float]:
-    """The forecast of each point that `answers` asks for.
+def wql(found: Mapping[Point, Forecast], answers: Answers, part: str) -> float | None:
+    """The weighted quantile loss on `part`, mean over series; lower is better.
 
-    Raises:
-        Fault: at the first thing that is wrong, with its row; rows count from 1, the header is row
-            0.
+    A series that is 0 throughout has none; None if no series has one.
     """
-    if not content:
-        raise Fault("The file is empty.")
-    if len(content) > MAX_BYTES:
-        raise Fault(f"The file is larger than {MAX_BYTES:,} bytes.")
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise Fault(f"The file is not UTF-8 text (byte {error.start}).") from None
-    if "\0" in text:
-        raise Fault("The file holds a NUL character; it is not a CSV file.")
-    found: dict[Point, float] = {}
-    number = 0
-    try:
-        for number, row in enumerate(csv.reader(io.StringIO(text, newline=""), strict=True)):
-            if number == 0:
-                _header(row)
-            else:
-                point, value = _row(number, row, answers)
-                if point in found:
-                    raise Fault(f"row {number}: series {point[0]}, step {point[1]} stands twice.")
-                found[point] = value
-    except csv.Error as error:
-        raise Fault(f"row {number + 1}: not CSV ({error}).") from None
-    _complete(found, answers)
-    return found
-
-
-def _header(row: list[str]) -> None:
-    if row != COLUMNS:
-        raise Fault(
-            f"The first line is {show(','.join(row))}; expected exactly {','.join(COLUMNS)}."
+    losses: dict[str, list[float]] = {}
+    sizes: dict[str, list[float]] = {}
+    for point, (value, of_part) in answers.points.items():
+        if of_part != part:
+            continue
+        forecast = found[point]
+        quantiles = forecast.quantiles or (forecast.value,) * len(LEVELS)
+        sizes.setdefault(point[0], []).append(abs(value))
+        losses.setdefault(point[0], []).extend(
+            (value - each) * (level - (value < each))
+            for level, each in zip(LEVELS, quantiles, strict=True)
         )
+    ratios = [
+        2 * math.fsum(losses[name]) / (len(LEVELS) * math.fsum(sizes[name]))
+        for name in sorted(losses)
+        if any(sizes[name])
+    ]
+    return math.fsum(ratios) / len(ratios) if ratios else None
 
 
-def _row(number: int, row: list[str], answers: Answers) -> tuple[Point, float]:
-    if len(row) != len(COLUMNS):
-        raise Fault(f"row {number}: {len(row)} values; expected {', '.join(COLUMNS)}.")
-    series, step, text = row
-    if series not in answers.scales:
-        known = ", ".join(sorted(answers.scales))
-        raise Fault(f"row {number}: series {show(series)} is unknown; expected one of {known}.")
-    if not _STEP.fullmatch(step):
-        raise Fault(f"row {number}: step {show(step)} is not a whole number.")
-    point = (series, int(step))
-    if point not in answers.points:
-        steps = [s for name, s in answers.points if name == series]
-        raise Fault(
-            f"row {number}: step {int(step)} of {series} is not asked for; expected steps "
-            f"{min(steps)} to {max(steps)}."
-        )
-    if len(text) > 60 or not _NUMBER.fullmatch(text):
-        raise Fault(f"row {number}: value {show(text)} is not a number.")
-    value = float(text)
-    if not math.isfinite(value) or abs(value) > MAX_MAGNITUDE:
-        raise Fault(f"row {number}: value {show(text)} is beyond {MAX_MAGNITUDE:g}.")
-    return point, value
-
-
-def _complete(found: dict[Point, float], answers: Answers) -> None:
-    missing = sorted(answers.points.keys() - found.keys())
-    if missing:
-        series, step = missing[0]
-        raise Fault(
-            f"{len(missing)} of {len(answers.points)} rows are missing; the first is series "
-            f"{series}, step {step}. The rows are those of sample_submission.csv."
-        )
+def coverage(found: Mapping[Point, Forecast], answers: Answers, part: str) -> float | None:
+    """The share of held-out values of `part` between the quantiles 0.1 and 0.9; None without."""
+    inside = [
+        found[point].quantiles[_LOW] <= value <= found[point].quantiles[_HIGH]
+        for point, (value, of_part) in answers.points.items()
+        if of_part == part and found[point].quantiles
+    ]
+    return sum(inside) / len(inside) if inside else None
 
 
 class ClimateSeries:
@@ -215,23 +178,35 @@ class ClimateSeries:
 
     metric = METRIC
     better: Better = "lower"
-    max_bytes = MAX_BYTES
     hint = "1 is the seasonal naive"
     scored_on = "months"
     unit = "series"
     classes: tuple[str, ...] = ()
     bounds = (LEAST_RATIO, math.inf)
+    scale: Scale = "ratio"
 
-    def score(self, content: bytes, answers: VaultAnswers) -> Result:
+    def score(
+        self,
+        members: Mapping[str, Any],  # noqa: ARG002 (the body says it all)
+        body: Body,
+        answers: VaultAnswers,
+    ) -> Result:
         held_out = Answers.read(
             answers("answers.csv").decode("utf-8"), answers("scales.json").decode("utf-8")
         )
-        found = forecasts(content, held_out)
-        logs = {part: log_ratios(found, held_out, part) for part in PARTS}
+        found = checking.read(body)
+        if found.keys() != held_out.points.keys():
+            raise Misconfigured(
+                "the published task asks for other rows than are held out; run: cohort publish"
+            )
+        values = {point: forecast.value for point, forecast in found.items()}
+        logs = {part: log_ratios(values, held_out, part) for part in PARTS}
         public, private = (
             mean_ratio((math.fsum(logs[part].values()), len(logs[part]))) for part in PARTS
         )
-        return Result(public, private, record=record(logs))
+        told = {WQL: wql(found, held_out, "public"), COVERAGE: coverage(found, held_out, "public")}
+        also = {name: value for name, value in told.items() if value is not None}
+        return Result(public, private, record=record(logs), also=also)
 
     def units(self, record: bytes, part: Part) -> Units:
         if not record:
@@ -246,7 +221,7 @@ class ClimateSeries:
         return {}
 
     def lines(self, answers: VaultAnswers) -> list[Line]:  # noqa: ARG002
-        return [Line("floor: seasonal naive", 1.0)]
+        return [Line("floor: seasonal naive", 1.0, private=1.0)]
 
 
 def record(logs: Mapping[str, Mapping[str, float]]) -> bytes:

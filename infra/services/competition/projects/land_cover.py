@@ -1,12 +1,11 @@
-"""The project land-cover: reads maps, hostile until checked, and scores them.
+"""The project land-cover: scores maps that were checked.
 
-A submission is an .npz with a class for every label cell of every held-out scene. The score is
-macro-F1: the mean over the nine classes of F1 = 2 TP / (2 TP + FP + FN), where TP, FP and FN are
-counted over the cells of all scenes of a part together; a class of which there is nothing and that
-is shown nowhere has 0. Cells without a label do not count.
+The score is macro-F1: the mean over the nine classes of F1 = 2 TP / (2 TP + FP + FN), where TP, FP
+and FN are counted over the cells of all scenes of a part together; a class of which there is
+nothing and that is shown nowhere has 0. Cells without a label do not count.
 
-Lambda has no numpy. A map of 100 m cells has so few that the standard library counts them: both
-classes of a cell go into one byte, and `collections.Counter` counts bytes in C.
+Lambda has no numpy, and the standard library counts fast enough: both classes of a cell go into one
+byte, and C counts bytes. Maps and labels pass by blocks, so that 10^8 cells need little memory.
 """
 
 from __future__ import annotations
@@ -15,47 +14,39 @@ import base64
 import json
 import math
 import zlib
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from infra.services.competition.problems import Fault, Misconfigured
-from infra.services.competition.projects import npz
+from infra.services.competition.checking.canonical import Body
+from infra.services.competition.checking.land_cover import (
+    BLOCK,
+    CLASSES,
+    MAX_CELLS,
+    MAX_SCENES,
+    scenes_of,
+    unpacked,
+)
+from infra.services.competition.problems import Misconfigured
 from infra.services.competition.projects.project import Answers as VaultAnswers
-from infra.services.competition.projects.project import Better, Line, Part, Result, Units
+from infra.services.competition.projects.project import Better, Line, Part, Result, Scale, Units
 
 METRIC = "macro-F1 over nine classes, pooled over scenes, on label cells"
-#: In the order of their numbers, which is part of the project and of every map.
-CLASSES = (
-    "closed forest",
-    "open forest",
-    "shrub",
-    "herbaceous",
-    "crops",
-    "urban",
-    "bare",
-    "water",
-    "wetland",
-)
 IGNORE = 255
 PARTS = ("public", "private")
 ANSWERS = "answers.json"
 VERSION = 1
 
-#: A submission of more is refused.
-MAX_BYTES = 10_000_000
-#: Label cells of all held-out scenes: so many fit into `MAX_BYTES` even where nothing can be
-#: compressed, and are counted in seconds on a function of 256 MB.
-MAX_CELLS = 8_000_000
-MAX_SCENES = 500
-
 _COUNT = len(CLASSES)
 _VALID = bytes(range(_COUNT))
-#: 1 where a byte is no class.
-_WRONG = bytes(value >= _COUNT for value in range(256))
+_LABELS = _VALID + bytes([IGNORE])
 #: A truth that is not scored becomes 15, which is no class in four bits.
 _FOUR_BITS = bytes(value if value < _COUNT else 15 for value in range(256))
+
+#: For each true class, the joint bytes of the others.
+_OTHERS = tuple(bytes(v for v in range(256) if v >> 4 != true) for true in range(_COUNT))
+#: Characters of base64 that are unpacked at once: whole groups of four.
+_PIECE = 1 << 18
 
 #: Cells by true class (rows) and given class (columns).
 Confusion = tuple[tuple[int, ...], ...]
@@ -63,11 +54,46 @@ Confusion = tuple[tuple[int, ...], ...]
 
 @dataclass(frozen=True)
 class Scene:
-    """A held-out scene: its part, the shape of its label grid, and its labels, by rows."""
+    """A held-out scene: its part, the shape of its label grid, and its labels as they are sealed,
+    in base64 of a zlib stream."""
 
     part: str
     shape: tuple[int, int]
-    labels: bytes
+    packed: str
+
+    @property
+    def labels(self) -> bytes:
+        """A byte a cell, by rows.
+
+        Raises:
+            Misconfigured: as `blocks`.
+        """
+        return b"".join(self.blocks())
+
+    def blocks(self) -> Iterator[bytes]:
+        """The labels, `BLOCK` at once and less.
+
+        Raises:
+            Misconfigured: at the first thing that is wrong with them.
+        """
+        count, unpacker = 0, zlib.decompressobj()
+        try:
+            for at in range(0, len(self.packed), _PIECE):
+                more = base64.b64decode(self.packed[at : at + _PIECE], validate=True)
+                while more:
+                    block = unpacker.decompress(more, BLOCK)
+                    more = unpacker.unconsumed_tail
+                    count += len(block)
+                    if count > math.prod(self.shape) or unpacker.unused_data:
+                        raise ValueError(f"more labels than {self.shape}")
+                    if block.translate(None, _LABELS):
+                        raise ValueError("a label is no class")
+                    if block:
+                        yield block
+            if count != math.prod(self.shape) or not unpacker.eof:
+                raise ValueError(f"{count} labels for {self.shape} cells")
+        except (ValueError, zlib.error) as error:
+            raise Misconfigured(f"the held-out answers, {ANSWERS}: {error!r}") from None
 
 
 @dataclass(frozen=True)
@@ -107,23 +133,56 @@ def _scene(name: str, given: Mapping[str, Any]) -> Scene:
     part = str(given["part"])
     if rows < 1 or columns < 1 or rows * columns > MAX_CELLS or part not in PARTS:
         raise ValueError(f"{name}: shape {rows} x {columns}, part {part}")
-    unpacker = zlib.decompressobj()
-    labels = unpacker.decompress(base64.b64decode(given["labels"], validate=True), MAX_CELLS + 1)
-    if len(labels) != rows * columns:
-        raise ValueError(f"{name}: {len(labels)} labels for {rows} x {columns} cells")
-    if labels.translate(None, _VALID + bytes([IGNORE])):
-        raise ValueError(f"{name}: a label is no class")
-    return Scene(part, (rows, columns), labels)
+    if not isinstance(given["labels"], str):
+        raise ValueError(f"{name}: labels are no text")
+    return Scene(part, (rows, columns), given["labels"])
 
 
 def _line(given: Mapping[str, Any]) -> Line:
-    score = float(given["public"])
-    if not 0 <= score <= 1:
-        raise ValueError(f"line {given['name']}: {score}")
-    units = {str(name): tuple(map(int, counts)) for name, counts in given.get("units", {}).items()}
+    public = float(given["public"])
+    private = None if given.get("private") is None else float(given["private"])
+    if not all(0 <= score <= 1 for score in (public, private or 0)):
+        raise ValueError(f"line {given['name']}: {public}, {private}")
+    units, private_units = (_units(given, name) for name in ("units", "private_units"))
+    return Line(str(given["name"]), public, units, private, private_units)
+
+
+def _units(given: Mapping[str, Any], member: str) -> Units:
+    units = {str(name): tuple(map(int, counts)) for name, counts in given.get(member, {}).items()}
     if any(len(counts) != 2 * _COUNT or min(counts) < 0 for counts in units.values()):
-        raise ValueError(f"line {given['name']}: units")
-    return Line(str(given["name"]), score, units)
+        raise ValueError(f"line {given['name']}: {member}")
+    return units
+
+
+class Counts:
+    """How often each true class was given each class, counted by blocks."""
+
+    def __init__(self) -> None:
+        self._counts = [[0] * _COUNT for _ in range(_COUNT)]
+
+    def add(self, labels: bytes, prediction: bytes) -> None:
+        """Count cells: classes from 0 to 8, and `IGNORE` where `labels` has none.
+
+        Raises:
+            Misconfigured: if a prediction is no class.
+        """
+        if prediction.translate(None, _VALID):
+            raise Misconfigured("a checked map has a value that is no class")
+        # One number as long as the block: shifted by four bits, a label and a class share a byte.
+        joint = int.from_bytes(labels.translate(_FOUR_BITS), "big") << 4
+        joint |= int.from_bytes(prediction, "big")
+        cells = joint.to_bytes(len(labels), "big")
+        for row, others in zip(self._counts, _OTHERS, strict=True):
+            # Of a class that is not here, nothing is left to count.
+            of_class = cells.translate(None, others)
+            if of_class:
+                first = of_class[0] & 0xF0
+                for given in range(_COUNT):
+                    row[given] += of_class.count(first | given)
+
+    @property
+    def confusion(self) -> Confusion:
+        return tuple(map(tuple, self._counts))
 
 
 def confusion(labels: bytes, prediction: bytes) -> Confusion:
@@ -131,13 +190,32 @@ def confusion(labels: bytes, prediction: bytes) -> Confusion:
 
     Both have a byte a cell: classes from 0 to 8, and `IGNORE` where `labels` has none.
     """
-    # One number as long as the map: shifted by four bits, a label and a class share a byte.
-    joint = int.from_bytes(labels.translate(_FOUR_BITS), "big") << 4
-    joint |= int.from_bytes(prediction, "big")
-    counts = Counter(joint.to_bytes(len(labels), "big"))
-    return tuple(
-        tuple(counts[true << 4 | given] for given in range(_COUNT)) for true in range(_COUNT)
-    )
+    counts = Counts()
+    counts.add(labels, prediction)
+    return counts.confusion
+
+
+def confusions(scenes: Mapping[str, Scene], cells: Iterator[bytes]) -> dict[str, Confusion]:
+    """Each scene's confusion with its part of `cells`, which have the scenes one after another.
+
+    Raises:
+        Misconfigured: if there are more or fewer cells than labels.
+    """
+    found, rest = {}, b""
+    for name, scene in scenes.items():
+        counts = Counts()
+        for labels in scene.blocks():
+            while len(rest) < len(labels):
+                more = next(cells, b"")
+                if not more:
+                    raise Misconfigured(f"a checked map ends in scene {name}")
+                rest += more
+            counts.add(labels, rest[: len(labels)])
+            rest = rest[len(labels) :]
+        found[name] = counts.confusion
+    if rest or next(cells, b""):
+        raise Misconfigured("a checked map has more cells than there are labels")
+    return found
 
 
 def pooled(confusions: Iterable[Confusion]) -> Confusion:
@@ -175,46 +253,26 @@ def macro_f1(counts: Confusion) -> float:
     return math.fsum(f1_of_classes(counts)) / _COUNT
 
 
-def maps(content: bytes, answers: Answers) -> Iterable[tuple[str, bytes]]:
-    """Each scene's map, one after the other.
-
-    Raises:
-        Fault: at the first thing that is wrong, with scene, row and column.
-    """
-    if len(content) > MAX_BYTES:
-        raise Fault(f"The file is larger than {MAX_BYTES:,} bytes.")
-    shapes = {name: scene.shape for name, scene in answers.scenes.items()}
-    for name, values in npz.arrays(content, shapes):
-        wrong = len(values.translate(None, _VALID))
-        if wrong:
-            at = values.translate(_WRONG).index(1)
-            row, column = divmod(at, shapes[name][1])
-            more = f" and in {wrong - 1:,} more cells" if wrong > 1 else ""
-            raise Fault(
-                f"Scene {name} has {values[at]} at row {row}, column {column}{more}; classes are "
-                f"0 to {_COUNT - 1}, in every cell."
-            )
-        yield name, values
-
-
 class LandCover:
     """The project as the scorer sees it."""
 
     metric = METRIC
     better: Better = "higher"
-    max_bytes = MAX_BYTES
     hint = "1 is a map without error"
     scored_on = "scenes"
     unit = "scenes"
     classes = CLASSES
     bounds = (0.0, 1.0)
+    scale: Scale = "difference"
 
-    def score(self, content: bytes, answers: VaultAnswers) -> Result:
+    def score(self, members: Mapping[str, Any], body: Body, answers: VaultAnswers) -> Result:
         held_out = Answers.read(answers(ANSWERS))
-        counts = {
-            name: confusion(held_out.scenes[name].labels, values)
-            for name, values in maps(content, held_out)
-        }
+        checked = scenes_of(members)
+        if checked != {name: scene.shape for name, scene in held_out.scenes.items()}:
+            raise Misconfigured(
+                "the published task has other scenes than are held out; run: cohort publish"
+            )
+        counts = confusions({name: held_out.scenes[name] for name in checked}, unpacked(body))
         of_part = {
             part: pooled(
                 counts[name] for name, scene in held_out.scenes.items() if scene.part == part

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
+
+from infra.services.competition.checking.canonical import Body
 
 Better = Literal["higher", "lower"]
 
@@ -15,30 +17,36 @@ Answers = Callable[[str], bytes]
 #: What was counted on each unit of a part: vectors of one length, which add up over units.
 Units = Mapping[str, Sequence[float]]
 Part = Literal["public", "private"]
+#: How two scores are compared: by their difference, or by their ratio.
+Scale = Literal["difference", "ratio"]
 
 
 @dataclass(frozen=True)
 class Line:
-    """A fixed mark on the board, such as the floor; its score is on the public part, and so are
-    its `units` if they are known."""
+    """A fixed mark on the board, such as the floor: its score on the public part and, if it is
+    known, on the private one, with the `units` of each if they are known."""
 
     name: str
     score: float
     units: Units = field(default_factory=dict)
+    private: float | None = None
+    private_units: Units = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Result:
     """What a submission scored on the two parts.
 
-    `classes` is for the team's receipt: F1 of each class on the public part. `record` stays in
-    the table, for what is computed at the close; it tells of the private part, too.
+    `classes` is for the team's receipt: F1 of each class on the public part. `also` is what else
+    is told of the public part, by its name. `record` stays in the table, for what is computed at
+    the close; it tells of the private part, too.
     """
 
     public: float
     private: float
     classes: Mapping[str, float] = field(default_factory=dict)
     record: bytes = b""
+    also: Mapping[str, float] = field(default_factory=dict)
 
 
 class Evidence(Protocol):
@@ -54,6 +62,11 @@ class Evidence(Protocol):
     @property
     def classes(self) -> Sequence[str]:
         """The names of the classes that are scored, in order; empty if there are none."""
+        ...
+
+    @property
+    def scale(self) -> Scale:
+        """How two scores are compared."""
         ...
 
     @property
@@ -87,11 +100,6 @@ class Project(Evidence, Protocol):
     def better(self) -> Better: ...
 
     @property
-    def max_bytes(self) -> int:
-        """A submission of more is refused without being read whole."""
-        ...
-
-    @property
     def hint(self) -> str:
         """How to read a score, beside it: "1 is the seasonal naive"."""
         ...
@@ -101,12 +109,11 @@ class Project(Evidence, Protocol):
         """What the public part is: "months that are held out"."""
         ...
 
-    def score(self, content: bytes, answers: Answers) -> Result:
-        """The score of a submission's content.
+    def score(self, members: Mapping[str, Any], body: Body, answers: Answers) -> Result:
+        """The score of a submission in canonical form: its header's members and its body.
 
         Raises:
-            Fault: at the first thing that is wrong with the submission, with its place.
-            Misconfigured: if the answers cannot be used.
+            Misconfigured: if the answers cannot be used, or are not of what was checked.
         """
         ...
 

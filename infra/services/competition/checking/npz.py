@@ -8,7 +8,9 @@ that its shape asks for, and a header is matched, never evaluated.
 
 from __future__ import annotations
 
+import contextlib
 import io
+import math
 import re
 import struct
 import zipfile
@@ -52,10 +54,13 @@ _HEADER = re.compile(
 )
 
 
-def arrays(content: bytes, shapes: Mapping[str, Shape]) -> Iterator[tuple[str, bytes]]:
+def blocks(
+    content: bytes, shapes: Mapping[str, Shape], size: int = 1 << 20
+) -> Iterator[tuple[str, int, bytes]]:
     """The values of each array of `shapes`, in its order: uint8 in C order.
 
-    One is in memory at a time, so that the whole may be larger than what can be unpacked at once.
+    They come by blocks of `size` bytes and less, each with the array's name and where in the array
+    it begins: no array is ever in memory whole.
 
     Raises:
         Fault: at the first thing that is wrong, with the array's name.
@@ -64,7 +69,8 @@ def arrays(content: bytes, shapes: Mapping[str, Shape]) -> Iterator[tuple[str, b
     with _opened(content) as archive:
         members = _members(archive, shapes)
         for name, shape in shapes.items():
-            yield name, _array(archive, members[name], name, shape)
+            for at, block in _array(archive, members[name], name, shape, size):
+                yield name, at, block
 
 
 def _opened(content: bytes) -> zipfile.ZipFile:
@@ -86,8 +92,9 @@ def _bounded(content: bytes, members: int) -> None:
     if len(end) < _END_BYTES or not end.startswith(_END) or end[-2:] != b"\0\0":
         if not content.startswith(b"PK"):
             raise Fault(
-                "The file is no .npz (a zip of .npy files); np.savez_compressed(path, "
-                "**predictions) writes one."
+                "The file is no .npz (a zip of .npy files), which np.savez_compressed(path, "
+                "**predictions) writes, and no run lengths either (a CSV with the columns "
+                "row_id,rle)."
             )
         raise Fault("The file is no whole .npz: its end is missing, or something follows it.")
     before = content[-_END_BYTES - _LARGE_END_BYTES : -_END_BYTES]
@@ -120,24 +127,39 @@ def _members(archive: zipfile.ZipFile, shapes: Mapping[str, Shape]) -> dict[str,
     return found
 
 
-def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str, shape: Shape) -> bytes:
+def _array(
+    archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str, shape: Shape, most: int
+) -> Iterator[tuple[int, bytes]]:
     if member.flag_bits & _ENCRYPTED:
         raise Fault(f"Scene {name} is encrypted.")
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise Fault(f"Scene {name} is compressed in a way that numpy does not write.")
-    size = 1
-    for length in shape:
-        size *= length
-    try:
-        with archive.open(member) as file:
+    size = math.prod(shape)
+    with contextlib.ExitStack() as opened:
+        with _unpacking(name):
+            file = opened.enter_context(archive.open(member))
             _header(file, name, shape)
-            values = file.read(size + 1)
+        at = 0
+        while at < size:
+            with _unpacking(name):
+                block = file.read(min(most, size - at))
+            if not block:
+                raise Fault(f"Scene {name} has fewer values than its shape {shape} says.")
+            yield at, block
+            at += len(block)
+        # At the end zipfile compares the checksum.
+        with _unpacking(name):
+            beyond = file.read(1)
+        if beyond:
+            raise Fault(f"Scene {name} has more values than its shape {shape} says.")
+
+
+@contextlib.contextmanager
+def _unpacking(name: str) -> Iterator[None]:
+    try:
+        yield
     except _UNREADABLE as error:
         raise Fault(f"Scene {name} cannot be unpacked: {_words(error)}.") from None
-    if len(values) != size:
-        than = "fewer" if len(values) < size else "more"
-        raise Fault(f"Scene {name} has {than} values than its shape {shape} says.")
-    return values
 
 
 def _header(file: IO[bytes], name: str, shape: Shape) -> None:

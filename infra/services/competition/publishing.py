@@ -1,0 +1,157 @@
+"""Writes a project's board and pages from the table.
+
+After the close the board has the final standings, and the last public board is kept beside it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+from infra.services.competition import board, projects
+from infra.services.competition.entry import Entry
+from infra.services.competition.final import Finalist, final, finalists
+from infra.services.competition.ladder import Ladder
+from infra.services.competition.page import index, page
+from infra.services.competition.projects.project import Line, Project
+from infra.services.competition.settings import CompetitionSettings
+from infra.services.competition.state import State
+from infra.services.competition.store import BoardTable
+
+PUBLISH_ROUNDS = 10
+#: So long after a close entries that came in time may still be scored.
+SETTLING = dt.timedelta(days=1)
+
+
+class Pages(Protocol):
+    """What publishing reads and writes besides the table."""
+
+    def answers(self, project: str, name: str) -> bytes: ...
+
+    def put_page(self, key: str, text: str) -> None: ...
+
+
+def publish(
+    project: str,
+    settings: CompetitionSettings,
+    files: Pages,
+    table: BoardTable,
+    now: Callable[[], dt.datetime],
+) -> dict[str, Any]:
+    """Write the project's board and pages from the table; the board's document.
+
+    Two scorers may write at once, and the one with the older reading last. So each looks again
+    after it wrote: whoever wrote last has seen everything, or writes once more.
+    """
+    about = projects.of(project)
+    fixed = tuple(about.lines(lambda name: files.answers(project, name)))
+    for _ in range(PUBLISH_ROUNDS):
+        generation = table.generation(project)
+        at = now()
+        state = table.state(project)
+        found = _document(project, about, fixed, settings, state, table, at)
+        text = json.dumps(found, indent=1)
+        files.put_page(f"boards/{project}.json", text)
+        files.put_page(f"{project}.html", page(found, settings.cohort))
+        files.put_page("index.html", index(settings.projects, settings.cohort))
+        if found["phase"] == "closed":
+            _keep_public(project, found, state.closes(settings), files, table, at)
+        if table.generation(project) == generation:
+            return found
+    raise RuntimeError(f"the board of {project} changes faster than it can be written")
+
+
+def _document(
+    project: str,
+    about: Project,
+    fixed: Sequence[Line],
+    settings: CompetitionSettings,
+    state: State,
+    table: BoardTable,
+    at: dt.datetime,
+) -> dict[str, Any]:
+    lines = table.lines(project)
+    if any(f"{line.team}/{line.digest}" in state.out for line in lines):
+        # Disqualified, and the admin's command did not get as far as this.
+        table.rebuild(project, Ladder(about.better, about))
+        lines = table.lines(project)
+    rules = board.Rules(
+        metric=about.metric,
+        better=about.better,
+        hint=about.hint,
+        scored_on=about.scored_on,
+        lines=with_marks(about, fixed, table.marks(project), state),
+        limit_per_day=settings.submissions_per_day,
+        evidence=about,
+    )
+    course = board.Course(
+        phase=state.phase(settings, at),
+        opens=state.opens(settings),
+        closes=state.closes(settings),
+        reason=state.reason,
+        out=state.out,
+        used=table.used(project, at.astimezone(dt.UTC).date()),
+    )
+    found = board.document(project, rules, lines, at, course)
+    if course.phase != "closed":
+        return found
+    teams = {
+        team: _whole(finalist, table)
+        for team, finalist in finalists(
+            # The records of all entries are most of the table.
+            table.entries(project, records=False),
+            table.selections(project),
+            about.better,
+            state.out,
+        ).items()
+    }
+    return {**found, "final": final(rules, teams, found["entries"])}
+
+
+def with_marks(
+    about: Project, fixed: Sequence[Line], marks: Mapping[str, Entry], state: State
+) -> tuple[Line, ...]:
+    """The board's lines: a mark takes the place of a fixed line of its kind."""
+    holding = {
+        team: mark
+        for team, mark in sorted(marks.items())
+        if not mark.fault and state.removed(team, mark.digest) is None
+    }
+    return (
+        *(line for line in fixed if board.kind(line.name) not in holding),
+        *(
+            Line(
+                name=f"{team}: {mark.note}" if mark.note else team,
+                score=mark.public_score,
+                units=about.units(mark.record, "public"),
+                private=mark.private_score,
+                private_units=about.units(mark.record, "private"),
+            )
+            for team, mark in holding.items()
+        ),
+    )
+
+
+def _whole(finalist: Finalist, table: BoardTable) -> Finalist:
+    entry = finalist.entry
+    return replace(finalist, entry=table.find(entry.project, entry.team, entry.digest) or entry)
+
+
+def _keep_public(
+    project: str,
+    found: Mapping[str, Any],
+    closes: dt.datetime,
+    files: Pages,
+    table: BoardTable,
+    at: dt.datetime,
+) -> None:
+    """Keep the last public board: written while entries that came in time may still be scored,
+    then never again."""
+    if at >= closes + SETTLING and table.kept(project, closes):
+        return
+    public = {name: value for name, value in found.items() if name != "final"}
+    files.put_page(f"boards/{project}.public.json", json.dumps(public, indent=1))
+    table.keep(project, closes)
