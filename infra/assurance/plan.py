@@ -129,7 +129,13 @@ def make_plan(
     assumptions = assumptions or Assumptions()
     days = (cohort.ends - cohort.starts).days + 1
     learners = len(cohort.learners)
-    standing = standing_cost(templates, learners=learners, days=days, region=cohort.region)
+    standing = standing_cost(
+        templates,
+        learners=learners,
+        days=days,
+        region=cohort.region,
+        projects=len(cohort.projects),
+    )
     months = Decimal(days) / DAYS_PER_MONTH
     over_time = _over_time(standing, months)
     stacks = tuple(

@@ -36,6 +36,20 @@ RUN_KEY_REQUESTS = 4
 #: Lambda's START, END and REPORT, and a few lines of ours.
 RUN_LOG_BYTES = 2_000
 
+#: One board that is written anew because a clock says so (the steward calls the scorer), with all
+#: learners' entries there: ranks are resampled. Assumed, on the high side, until measured on AWS.
+BOARD_SECONDS = Decimal("2")
+BOARD_SECONDS_PER_LEARNER = Decimal("0.02")
+BOARD_READS = 20
+BOARD_READS_PER_LEARNER = 10
+#: The board, two pages, and looking again.
+BOARD_WRITES = 6
+#: The answers.
+BOARD_GETS = 4
+#: Submissions of a learner to a project by the end, each with a receipt. Assumed.
+SUBMISSIONS_PER_LEARNER = 100
+LISTED_AT_ONCE = 1_000
+
 #: Stored gigabytes with all learners at work for weeks. Assumed.
 S3_GB_SHARED = Decimal("1")
 S3_GB_PER_LEARNER = Decimal("2")
@@ -147,8 +161,13 @@ def _document() -> dict[str, Any]:
     return document
 
 
-def standing_cost(templates: Templates, *, learners: int, days: int, region: str) -> StandingCost:
+def standing_cost(
+    templates: Templates, *, learners: int, days: int, region: str, projects: int = 1
+) -> StandingCost:
     """The monthly cost of what is in `templates`, for a cohort of `learners` that lasts `days`.
+
+    Args:
+        projects: competitions, whose boards are written anew by the hour.
 
     Raises:
         Unpriced: naming the first resource whose price is not known.
@@ -170,6 +189,7 @@ def standing_cost(templates: Templates, *, learners: int, days: int, region: str
         (backstop if _is_backstop(resource) else services).extend(lines)
     services += _custom_metrics(templates, table)
     services += _runs(templates, table, learners)
+    services += _boards(templates, table, learners, projects)
     dearest = sorted(_merged(services), key=lambda line: (-line.usd, line.what))
     return StandingCost(
         services=Bill((*dearest, *_merged(free))),
@@ -352,6 +372,58 @@ def _runs(templates: Templates, table: PriceTable, learners: int) -> Iterator[Li
                 runs * RUN_LOG_BYTES / GB,
                 f"{RUN_LOG_BYTES} bytes a run",
             )
+
+
+def _boards(
+    templates: Templates, table: PriceTable, learners: int, projects: int
+) -> Iterator[Line]:
+    """What a scheduled function has another do, which its environment calls SCORER: write each
+    project's board; and the listings by which it finds lost submissions."""
+    by_name = {
+        str(each.properties.get("FunctionName", "")): each
+        for each in templates.resources("AWS::Lambda::Function")
+    }
+    for rule in templates.resources("AWS::Events::Rule"):
+        expression = rule.properties.get("ScheduleExpression")
+        if expression is None or rule.properties.get("State") == "DISABLED":
+            continue
+        for target in rule.properties.get("Targets", []):
+            caller = templates.referred(rule, target.get("Arn"))
+            if caller is None:
+                continue
+            variables = caller.properties.get("Environment", {}).get("Variables", {})
+            scorer = variables.get("SCORER")
+            if scorer is None:
+                continue
+            if scorer not in by_name:
+                raise Unpriced(f"{rule} has {scorer} called, which is no function of the stacks")
+            runs = runs_per_month(str(expression), str(rule)) * projects
+            memory = Decimal(by_name[scorer].properties.get("MemorySize", 128)) / 1024
+            seconds = BOARD_SECONDS + BOARD_SECONDS_PER_LEARNER * learners
+            reads = BOARD_READS + BOARD_READS_PER_LEARNER * learners
+            pages = 2 * math.ceil(SUBMISSIONS_PER_LEARNER * learners / LISTED_AT_ONCE)
+            each = f"{runs:,} boards by {scorer}, {expression} for each project"
+            yield table.line("boards: requests", "lambda_request", runs, each)
+            yield table.line(
+                "boards: compute",
+                "lambda_compute",
+                runs * seconds * memory,
+                f"{each}, {seconds.normalize():f} s each",
+            )
+            yield table.line("boards: table reads", "dynamodb_read", runs * reads, f"{reads} each")
+            yield table.line(
+                "boards: requests to keys", "kms_request", runs * RUN_KEY_REQUESTS, each
+            )
+            yield table.line(
+                "boards: logs", "log_ingested", runs * RUN_LOG_BYTES / GB, f"{RUN_LOG_BYTES} bytes"
+            )
+            yield table.line(
+                "boards: pages written, submissions and receipts listed",
+                "s3_write_or_list",
+                runs * (BOARD_WRITES + pages),
+                f"{BOARD_WRITES} and {pages} each",
+            )
+            yield table.line("boards: answers read", "s3_read", runs * BOARD_GETS, "each")
 
 
 def runs_per_month(expression: str, where: str) -> int:

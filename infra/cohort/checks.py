@@ -32,6 +32,7 @@ def findings(document: dict[str, Any]) -> list[Finding]:
     return [
         *_dates(document),
         *_doubled_ids(document),
+        *_reserved_ids(document),
         *_instances(document),
         *_names(document),
     ]
@@ -80,6 +81,18 @@ def _doubled_ids(document: dict[str, Any]) -> Iterator[Finding]:
             yield Finding(path, value, f"the same id as {first[value]}", "an id of its own")
         else:
             first[value] = path
+
+
+def _reserved_ids(document: dict[str, Any]) -> Iterator[Finding]:
+    """Ids that the academy uses itself: of lines on a board, and of jobs that admins run again."""
+    for t, team in enumerate(_list(document.get("teams"))):
+        for path, value in _one_id(f"teams[{t}].id", team):
+            if value in naming.MARK_TEAMS:
+                yield Finding(path, value, "reserved: a line on the board has it", "another id")
+        for index, learner in enumerate(_list(_mapping(team).get("learners"))):
+            for path, value in _one_id(f"teams[{t}].learners[{index}].id", learner):
+                if value == naming.RERUN:
+                    yield Finding(path, value, "reserved: jobs that are run again", "another id")
 
 
 def _instances(document: dict[str, Any]) -> Iterator[Finding]:

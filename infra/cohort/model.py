@@ -144,21 +144,53 @@ class Competition(Strict):
     )
 
 
+def _teams_id(value: str) -> str:
+    if not re.fullmatch(TEAMS_ID_PATTERN, value):
+        raise problem(
+            "not an id of Microsoft Teams",
+            "the id as the channel's link in Teams has it (tenantId=…, groupId=…): "
+            "11111111-2222-3333-4444-555555555555",
+        )
+    return value
+
+
+def _teams_channel(value: str) -> str:
+    if len(value) > 256 or not re.fullmatch(TEAMS_CHANNEL_PATTERN, value):
+        raise problem(
+            "not a channel id of Microsoft Teams",
+            "the part of the channel's link between /channel/ and the next slash, percent signs "
+            "and all: 19%3a…%40thread.tacv2",
+        )
+    return value
+
+
+#: Source of both: AWS::Chatbot::MicrosoftTeamsChannelConfiguration, TeamId and TeamsChannelId.
+TEAMS_ID_PATTERN = r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
+TEAMS_CHANNEL_PATTERN = r"[a-zA-Z0-9\-_=+/.,]*%3[aA][a-zA-Z0-9\-_=+/.,]*%40[a-zA-Z0-9\-_=+/.,]*"
+
+TeamsId = Annotated[str, AfterValidator(_teams_id)]
+
+
 class TeamsChannel(Strict):
-    tenant: str
-    team: str
-    channel: str
+    """A channel of Microsoft Teams that is told the news of the competition."""
+
+    tenant: TeamsId
+    team: TeamsId
+    channel: Annotated[str, AfterValidator(_teams_channel)]
 
 
 class Notify(Strict):
+    """Who is told what: `email` of money and faults, `news` and `teams` of the competition."""
+
     email: Email | None = None
+    news: Annotated[list[Email], Field(max_length=10)] = []
     teams: TeamsChannel | None = None
 
-    @field_validator("teams")
+    @field_validator("news")
     @classmethod
-    def _teams(cls, value: TeamsChannel | None) -> TeamsChannel | None:
-        if value is not None:
-            raise problem("messages to Microsoft Teams are not built yet", "an e-mail address")
+    def _once(cls, value: list[str]) -> list[str]:
+        if len(set(value)) != len(value):
+            raise problem("an address is listed twice", "each address once")
         return value
 
 

@@ -25,6 +25,15 @@ ID_MAX = 16
 #: Hexadecimal digits of a job's token that its name carries: job names have 63 characters.
 TOKEN_LENGTH = 8
 
+#: Team ids that no cohort file may use: lines on a board that admins submit are entries of these.
+MARK_TEAMS = ("baseline", "expert")
+#: The learner id that no cohort file may use: in a job's name it says that admins ran a team's job
+#: again. Nobody's reservation pays for it.
+RERUN = "rerun"
+
+#: The functions of a cohort, each with a role and a log, and a rule or an alias that calls it.
+SERVICES = ("broker", "settler", "sweep", "checker", "scorer", "steward")
+
 
 @dataclass(frozen=True)
 class NameRule:
@@ -64,6 +73,12 @@ RULES: dict[str, NameRule] = {
         NameRule("key alias", r"^alias/[a-zA-Z0-9/_-]+$", 256, "kms CreateAlias"),
         NameRule("log group", r"^[.\-_/#A-Za-z0-9]+$", 512, "logs CreateLogGroup"),
         NameRule("topic", r"^[a-zA-Z0-9_-]+$", 256, "sns CreateTopic"),
+        NameRule(
+            "chat configuration",
+            r"^[A-Za-z0-9-_]+$",
+            128,
+            "AWS::Chatbot::MicrosoftTeamsChannelConfiguration, ConfigurationName",
+        ),
         NameRule("queue", r"^[a-zA-Z0-9_-]+$", 80, "sqs CreateQueue"),
         NameRule("alarm", r"^[^\s]+$", 255, "cloudwatch PutMetricAlarm"),
         NameRule("budget", r"^[^:\\]+$", 100, "budgets CreateBudget"),
@@ -84,14 +99,15 @@ def illegal(kind: str, name: str) -> str | None:
     return None
 
 
-#: What each alarm of a cohort watches.
+#: What each alarm of a cohort watches. Each costs ten cents a month, so what two would tell, one
+#: does: what settler and sweep fail on to the end waits among the dead letters.
 ALARMS = (
     "dead-letters",
     "sweep-silent",
     "broker-errors",
-    "settler-errors",
-    "sweep-errors",
+    "checker-errors",
     "scorer-errors",
+    "steward-errors",
 )
 
 
@@ -131,6 +147,11 @@ class Names:
         """The permissions boundary of every role that a learner's code runs under."""
         return f"{self.cohort}--boundary"
 
+    @property
+    def chat_policy(self) -> str:
+        """The guardrail of the channel that hears of news: it denies everything."""
+        return f"{self.cohort}--chat"
+
     def key_alias(self, purpose: str) -> str:
         return f"alias/academy/{self.cohort}/{purpose}"
 
@@ -140,7 +161,7 @@ class Names:
 
     # --- functions and their roles ------------------------------------------------------------
     def function(self, service: str) -> str:
-        """A Lambda function: broker, settler, sweep, scorer."""
+        """A Lambda function: one of SERVICES."""
         return f"{self.cohort}-{service}"
 
     def log_group(self, service: str) -> str:
@@ -163,7 +184,7 @@ class Names:
 
     # --- what the admin is told, and what is behind it ------------------------------------------
     def topic(self, purpose: str) -> str:
-        """An SNS topic; `purpose`: notices."""
+        """An SNS topic; `purpose`: notices (for admins) or news (for learners)."""
         return f"{self.cohort}-{purpose}"
 
     @property
@@ -174,6 +195,11 @@ class Names:
     def alarm(self, purpose: str) -> str:
         """An alarm; `purpose`: one of ALARMS."""
         return f"{self.cohort}-{purpose}"
+
+    @property
+    def news_channel(self) -> str:
+        """The configuration that takes news to a channel of Microsoft Teams."""
+        return f"{self.cohort}-news"
 
     @property
     def backstop_budget(self) -> str:
@@ -230,6 +256,11 @@ class Names:
         return f"submissions/{project}/{team}/"
 
     @staticmethod
+    def checked_prefix(project: str, team: str) -> str:
+        """Submissions that the checker has read, in the form that the scorer reads."""
+        return f"checked/{project}/{team}/"
+
+    @staticmethod
     def receipt_prefix(project: str, team: str) -> str:
         return f"receipts/{project}/{team}/"
 
@@ -249,11 +280,14 @@ class Names:
         yield "table", self.ledger_table
         yield "table", self.board_table
         yield "policy", self.boundary_policy
+        yield "policy", self.chat_policy
         yield "key alias", self.key_alias("records")
         yield "key alias", self.key_alias("vault")
         yield "lifecycle config", self.lifecycle_config("0" * 64)
         yield "schedule group", self.schedule_group
         yield "topic", self.topic("notices")
+        yield "topic", self.topic("news")
+        yield "chat configuration", self.news_channel
         yield "queue", self.dead_letters
         yield "budget", self.backstop_budget
         for purpose in ALARMS:
@@ -261,12 +295,13 @@ class Names:
         yield "parameter", self.settings_parameter
         for part in ("vpc", "subnets"):
             yield "parameter", self.network_parameter(part)
-        for service in ("broker", "settler", "sweep", "scorer"):
+        for service in SERVICES:
             yield "function", self.function(service)
             yield "rule", self.rule(service)
             yield "log group", self.log_group(service)
             yield "role", self.role("service", service)
         yield "role", self.role("service", "stopper")
+        yield "role", self.role("service", "chat")
         for team, learners in teams:
             yield "stack", self.team_stack(team)
             yield "role", self.role("training", team)

@@ -25,7 +25,8 @@ class ServiceFunction(Construct):
     """The function `service` (broker, settler, ...) of the bundle `package` (guard, ...).
 
     Its handler is infra.services.<package>.handler.<service>. `by_events`: it is called
-    asynchronously, so what it fails on to the end goes to the queue of dead letters.
+    asynchronously, so what it fails on to the end goes to the queue of dead letters, after
+    `retries` (Lambda's own two, unless told otherwise).
     """
 
     def __init__(
@@ -39,10 +40,12 @@ class ServiceFunction(Construct):
         environment: Mapping[str, str],
         timeout: Duration,
         by_events: bool = False,
+        retries: int | None = None,
         memory_mb: int = 256,
         after: Iterable[CfnResource] = (),
     ) -> None:
         super().__init__(scope, service.title())
+        self.service = service
         names = arns.names
         handler = f"infra.services.{package}.handler.{service}"
         # Made here rather than by Lambda on the first call: it gets a retention, and goes with the
@@ -88,6 +91,7 @@ class ServiceFunction(Construct):
                 "LostEvents",
                 function_name=self.function.function_name,
                 qualifier="$LATEST",
+                maximum_retry_attempts=retries,
                 destination_config=lambda_.CfnEventInvokeConfig.DestinationConfigProperty(
                     on_failure=lambda_.CfnEventInvokeConfig.OnFailureProperty(
                         destination=arns.dead_letters

@@ -16,6 +16,9 @@ from infra.constructs.statements import Condition, Statement
 
 #: Where the admin's data lie in the bucket `data`.
 DATASETS, SOFTWARE, TEMPLATES = "datasets/", "software/", "templates/"
+#: What learners see of the bucket `work`. Beside it lies `checked/`, between checker and scorer.
+SUBMISSIONS, CHECKED, RECEIPTS = "submissions/", "checked/", "receipts/"
+LEARNERS = ("teams/", SUBMISSIONS, RECEIPTS)
 
 OBJECTS_OF_PREFIX = "S3 names a folder's objects by a trailing wildcard; the prefix is exact."
 STREAMS_OF_GROUP = "CloudWatch Logs names streams below a group; the group or prefix is exact."
@@ -37,9 +40,19 @@ def learner(
         *_read_data(arns, (DATASETS, SOFTWARE, TEMPLATES)),
         _list("ListTeamFolder", arns, "work", (folder, *submissions, *receipts)),
         _team_folder(arns, folder),
+        # Only what is not there yet: S3 itself then overwrites nothing, so that a submission and
+        # the time it was received at stay what they were. Source: "Enforce conditional writes on
+        # Amazon S3 buckets", S3 user guide.
         Statement(
             "Submit",
-            ("s3:PutObject", "s3:GetObject"),
+            ("s3:PutObject",),
+            tuple(arns.objects("work", prefix) for prefix in submissions),
+            when={"Null": {"s3:if-none-match": "false"}},
+            why=OBJECTS_OF_PREFIX,
+        ),
+        Statement(
+            "ReadSubmissions",
+            ("s3:GetObject",),
             tuple(arns.objects("work", prefix) for prefix in submissions),
             why=OBJECTS_OF_PREFIX,
         ),
@@ -114,12 +127,13 @@ def boundary(arns: Arns, cohort: Cohort, images: AttachedImages | None = None) -
     everything = ("*",)
     return [
         *_read_data(arns, (DATASETS, SOFTWARE, TEMPLATES)),
-        _list("ListWork", arns, "work", ("teams/", "submissions/", "receipts/")),
+        _list("ListWork", arns, "work", LEARNERS),
         _list("ListBoards", arns, "site", ("boards/",)),
         Statement(
             "Work",
             ("s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"),
-            (f"{arns.bucket('work')}/*",),
+            # Not `checked/`: what lies there is the checker's word, and the scorer believes it.
+            tuple(arns.objects("work", prefix) for prefix in LEARNERS),
             why="A boundary spans all teams; each role's own policy names its team's folder.",
         ),
         Statement(
@@ -324,7 +338,7 @@ def sweep(arns: Arns) -> list[Statement]:
             when={"StringLike": {"s3:prefix": ["teams/*", "submissions/*"]}},
         ),
         Statement("SendNotices", ("sns:Publish",), (arns.topic("notices"),)),
-        _key(arns, "records", "sns", ("kms:Decrypt", "kms:GenerateDataKey"), sid="EncryptNotices"),
+        _key(arns, "records", "sns", _TOPIC_KEY_USE, sid="EncryptNotices"),
         Statement(
             "RemoveStops",
             ("scheduler:DeleteSchedule", "scheduler:GetSchedule"),
@@ -339,14 +353,42 @@ def stopper(arns: Arns) -> list[Statement]:
     return [Statement("EndSpaces", ("sagemaker:DeleteApp",), (arns.apps,), why=GENERATED_ID)]
 
 
-def scorer(arns: Arns) -> list[Statement]:
-    """The one role that reads the held-out answers."""
+def checker(arns: Arns) -> list[Statement]:
+    """The one role that reads what learners sent as they sent it. It holds nothing that a hostile
+    file could be after: no answers, no table, no board."""
     return [
         _settings(arns),
         Statement(
             "ReadSubmissions",
             ("s3:GetObject", "s3:GetObjectVersion"),
-            (arns.objects("work", "submissions/"),),
+            (arns.objects("work", SUBMISSIONS),),
+            why=OBJECTS_OF_PREFIX,
+        ),
+        # What is asked for, as every learner knows it.
+        Statement(
+            "ReadTasks",
+            ("s3:GetObject",),
+            (arns.objects("data", DATASETS),),
+            why=OBJECTS_OF_PREFIX,
+        ),
+        Statement(
+            "HandOverAndRefuse",
+            ("s3:PutObject",),
+            (arns.objects("work", CHECKED), arns.objects("work", RECEIPTS)),
+            why=OBJECTS_OF_PREFIX,
+        ),
+    ]
+
+
+def scorer(arns: Arns) -> list[Statement]:
+    """The one role that reads the held-out answers; of submissions it reads what the checker made
+    of them."""
+    return [
+        _settings(arns),
+        Statement(
+            "ReadChecked",
+            ("s3:GetObject", "s3:GetObjectVersion"),
+            (arns.objects("work", CHECKED),),
             why=OBJECTS_OF_PREFIX,
         ),
         # Which image the job ran that an entry names. No listing: only a name that is told.
@@ -354,7 +396,7 @@ def scorer(arns: Arns) -> list[Statement]:
         Statement(
             "WriteReceipts",
             ("s3:PutObject",),
-            (arns.objects("work", "receipts/"),),
+            (arns.objects("work", RECEIPTS),),
             why=OBJECTS_OF_PREFIX,
         ),
         Statement(
@@ -376,7 +418,53 @@ def scorer(arns: Arns) -> list[Statement]:
         ),
         _key(arns, "records", "dynamodb", _TABLE_KEY_USE),
         _key(arns, "vault", "s3", ("kms:Decrypt",)),
+        Statement("TellNews", ("sns:Publish",), (arns.topic("news"),)),
+        _key(arns, "records", "sns", _TOPIC_KEY_USE, sid="EncryptNews"),
     ]
+
+
+def steward(arns: Arns) -> list[Statement]:
+    """Sees to it that no submission is lost and that boards keep up with the date. It reads no
+    submission and no answer."""
+    return [
+        _settings(arns),
+        _list("FindLostSubmissions", arns, "work", (SUBMISSIONS, RECEIPTS)),
+        # Read: whether one that waited while the competition was frozen still does.
+        Statement(
+            "KeepReceipts",
+            ("s3:GetObject", "s3:PutObject"),
+            (arns.objects("work", RECEIPTS),),
+            why=OBJECTS_OF_PREFIX,
+        ),
+        Statement(
+            "KeepBoard",
+            (
+                "dynamodb:DeleteItem",
+                "dynamodb:GetItem",
+                "dynamodb:PutItem",
+                "dynamodb:Query",
+                "dynamodb:UpdateItem",
+            ),
+            (arns.table(arns.names.board_table),),
+        ),
+        _key(arns, "records", "dynamodb", _TABLE_KEY_USE),
+        Statement(
+            "HandOver",
+            ("lambda:InvokeFunction",),
+            (arns.function("checker"), arns.function("scorer")),
+        ),
+        Statement("SendNotices", ("sns:Publish",), (arns.topic("notices"),)),
+        _key(arns, "records", "sns", _TOPIC_KEY_USE, sid="EncryptNotices"),
+    ]
+
+
+def chat() -> list[Statement]:
+    """A channel of Microsoft Teams, as role and as guardrail: it hears of news and does nothing.
+
+    Amazon Q Developer in chat applications answers who writes to it under the channel's role,
+    within its guardrails, which are AdministratorAccess where none are named.
+    """
+    return [Statement("Nothing", ("*",), ("*",), effect="Deny")]
 
 
 def service_log(arns: Arns, service: str) -> Statement:
@@ -414,6 +502,9 @@ _TABLE_KEY_USE = (
     "kms:ReEncryptFrom",
     "kms:ReEncryptTo",
 )
+
+#: Source: "Setting up Amazon SNS topic encryption with server-side encryption" (SNS guide).
+_TOPIC_KEY_USE = ("kms:Decrypt", "kms:GenerateDataKey")
 
 
 def _instant(moment: dt.datetime) -> str:

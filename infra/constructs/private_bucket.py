@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
@@ -20,6 +22,7 @@ class PrivateBucket(Construct):
         key: encrypts the objects; without one, S3's own key does.
         versioned: where people write, and where others run what is written.
         announces: puts the bucket's events on EventBridge; rules stand where the consumer is.
+        passing: prefix -> days after which what lies under it goes: what only passes through.
     """
 
     def __init__(
@@ -32,6 +35,7 @@ class PrivateBucket(Construct):
         key: kms.IKey | None = None,
         versioned: bool = False,
         announces: bool = False,
+        passing: Mapping[str, int] | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
         self.bucket = s3.Bucket(
@@ -43,7 +47,7 @@ class PrivateBucket(Construct):
             encryption=s3.BucketEncryption.KMS if key else s3.BucketEncryption.S3_MANAGED,
             encryption_key=key,
             enforce_ssl=True,
-            lifecycle_rules=_lifecycle(versioned),
+            lifecycle_rules=_lifecycle(versioned, passing or {}),
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             removal_policy=removal,
             versioned=versioned,
@@ -70,7 +74,7 @@ class PrivateBucket(Construct):
         )
 
 
-def _lifecycle(versioned: bool) -> list[s3.LifecycleRule]:
+def _lifecycle(versioned: bool, passing: Mapping[str, int]) -> list[s3.LifecycleRule]:
     rules = [
         s3.LifecycleRule(
             id="abandoned-uploads", abort_incomplete_multipart_upload_after=Duration.days(7)
@@ -80,6 +84,13 @@ def _lifecycle(versioned: bool) -> list[s3.LifecycleRule]:
         rules.append(
             s3.LifecycleRule(
                 id="old-versions", noncurrent_version_expiration=Duration.days(KEPT_DAYS)
+            )
+        )
+    for prefix, days in passing.items():
+        # In a versioned bucket this hides it; `old-versions` then removes it for good.
+        rules.append(
+            s3.LifecycleRule(
+                id=f"passing-{prefix.strip('/')}", prefix=prefix, expiration=Duration.days(days)
             )
         )
     return rules

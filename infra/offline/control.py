@@ -6,6 +6,9 @@
                                falls due before it answers as GET does
     GET  /_academy/mail        {"mail": [{"to", "topic", "subject", "message", "sent"}]}: what SNS
                                would have mailed
+    GET  /_academy/chat        {"chat": [{"channel", "topic", "title", "text", "thread", "kind",
+                               "message", "sent", "problem"}]}: what channels of Microsoft Teams
+                               would have been told, and why one would have shown nothing
     GET  /_academy/processes   {"processes": [{"name", "pid", "running"}]}
 
 The server mounts `handle`, a WSGI application, for these paths (`serves(path)` says which):
@@ -20,12 +23,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
-from infra.offline import notifications, runtime
+from infra.offline import chat, notifications, runtime
 
 PREFIX = "/_academy/"
 LARGEST_BODY_BYTES = 10_000
@@ -156,6 +160,10 @@ def _mail(_environ: JsonObject) -> JsonObject:
     }
 
 
+def _chat(_environ: JsonObject) -> JsonObject:
+    return {"chat": [{**asdict(each), "sent": each.sent.isoformat()} for each in chat.told()]}
+
+
 def _body(environ: JsonObject) -> JsonObject:
     kind = environ.get("CONTENT_TYPE", "").split(";")[0].strip()
     if kind != "application/json":
@@ -174,6 +182,7 @@ def _body(environ: JsonObject) -> JsonObject:
 
 _ROUTES: dict[str, dict[str, Callable[[JsonObject], JsonObject]]] = {
     PREFIX + "health": {"GET": _health},
+    PREFIX + "chat": {"GET": _chat},
     PREFIX + "clock": {"GET": _clock, "POST": _move_clock},
     PREFIX + "mail": {"GET": _mail},
     PREFIX + "processes": {"GET": _processes},

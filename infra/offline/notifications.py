@@ -2,7 +2,8 @@
 
 Mail is not sent: what a topic would have mailed is kept, and `mail` (and GET /_academy/mail) gives
 it back. An e-mail subscription counts as confirmed; on AWS its owner must click the link in the
-first mail. Queues are written to if their policy lets SNS. Other subscribers are refused by name.
+first mail. Queues are written to if their policy lets SNS. Channels of Microsoft Teams hear of
+topics as `chat` says. Other subscribers are refused by name.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from moto.kms.models import kms_backends
 from moto.sns.exceptions import SNSInvalidParameter
 from moto.sns.models import sns_backends
 
-from infra.offline import queues, runtime
+from infra.offline import chat, queues, runtime
 from infra.offline.patching import replaces
 from infra.offline.resource_access import service_may, service_may_encrypt
 
@@ -27,7 +28,7 @@ log = logging.getLogger(__name__)
 
 #: Attributes of a topic that are emulated.
 TOPIC_ATTRIBUTES = ("DisplayName", "KmsMasterKeyId", "Policy")
-PROTOCOLS = ("email", "sqs")
+PROTOCOLS = ("email", "sqs", chat.PROTOCOL)
 
 _EMAIL = re.compile(r"^[^@\s]+@[^@\s]+$")
 
@@ -158,6 +159,11 @@ def _subscribe(
         )
     if protocol == "email" and not _EMAIL.match(endpoint or ""):
         raise SNSInvalidParameter("Invalid parameter: Email address")
+    if protocol == chat.PROTOCOL and not chat.hears(endpoint):
+        raise SNSInvalidParameter(
+            f"Endpoint {endpoint} is not modelled by the embedded cloud, which calls no address "
+            f"(modelled: {chat.ENDPOINT}, for channels of Microsoft Teams)."
+        )
     return original(backend, topic_arn, endpoint, protocol)
 
 
@@ -192,6 +198,9 @@ def _deliver(
                 sent=here.clock.now(),
             )
         )
+        return
+    if subscription.protocol == chat.PROTOCOL:
+        chat.deliver(topic.arn, message)
         return
     envelope = {
         "Type": "Notification",

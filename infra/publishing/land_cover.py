@@ -35,6 +35,7 @@ from academy.land_cover.metrics import SceneConfusions
 from academy.land_cover.scene import Scene, SceneError, read_scenes
 
 from infra.publishing.keys import KeyKind, SealingError, fingerprint
+from infra.services.competition.checking.land_cover import MAX_CELLS, MAX_SCENES
 from infra.services.competition.projects import land_cover as scorer
 
 PROJECT = "land-cover"
@@ -555,10 +556,10 @@ def _staged(
     """`train` has each scene's folder, None for one in `scratch`; `files` those of held-out ones
     that lie elsewhere."""
     cells = sum(made.labels.size for made in held_out)
-    if cells > scorer.MAX_CELLS or len(held_out) > scorer.MAX_SCENES:
+    if cells > MAX_CELLS or len(held_out) > MAX_SCENES:
         raise SealingError(
             f"{len(held_out)} held-out scenes have {cells:,} label cells; the scorer takes "
-            f"{scorer.MAX_SCENES} scenes and {scorer.MAX_CELLS:,} cells. Cut them into smaller "
+            f"{MAX_SCENES} scenes and {MAX_CELLS:,} cells. Cut them into smaller "
             "scenes, and hold out fewer"
         )
     staged: dict[str, Path] = {}

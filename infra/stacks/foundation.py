@@ -25,6 +25,9 @@ from infra.stacks.base import CohortStack
 
 START_SCRIPT = Path(__file__).resolve().parents[2] / "workspace_images" / "start.sh"
 
+#: How long the scorer's form of a submission is kept: it is made anew from the submission.
+CHECKED_DAYS = 7
+
 #: Of StudioLifecycleConfigContent in botocore's model of sagemaker, counted in Base64.
 LIFECYCLE_CONTENT_MAX = 16_384
 
@@ -96,6 +99,7 @@ class Foundation(CohortStack):
             removal=kept,
             versioned=True,
             announces=True,
+            passing={policies.CHECKED: CHECKED_DAYS},
         )
         PrivateBucket(
             self, "Site", name=self.arns.bucket_name("site"), removal=RemovalPolicy.DESTROY
@@ -164,8 +168,9 @@ class Foundation(CohortStack):
             purpose="dead-letters",
             says=(
                 f"Deep Learning Academy {self.cohort.name}: an event was given up. It waits in the "
-                f"queue {self.names.dead_letters}. The next sweep settles what it was about; "
-                "delete the message when you have read it."
+                f"queue {self.names.dead_letters}. The next sweep settles what it was about, and "
+                "the steward hands a submission over again; delete the message when you have read "
+                "it."
             ),
             metric=cloudwatch.Metric(
                 namespace="AWS/SQS",

@@ -43,7 +43,7 @@ def a_cohort(teams: int, size: int, *, cap: str = "150", **more: Any) -> Cohort:
         "starts": "2026-11-02",
         "ends": "2027-03-07",
         "teams": [{"id": f"t{i}", "learners": each} for i, each in enumerate(learners)],
-        "projects": ["climate-series"],
+        "projects": ["climate-series", "land-cover"],
         "studio": {"instances": ["ml.g4dn.xlarge", "ml.t3.medium"], "storage_gb": 30},
         "training": {"instances": ["ml.m5.large", "ml.g5.xlarge"]},
         "budget": {"per_learner_usd": cap},

@@ -180,6 +180,40 @@ def test_a_schedule_that_is_not_understood_is_an_error(expression: str) -> None:
         runs_per_month(expression, "here")
 
 
+def test_each_projects_board_is_written_by_the_hour_at_the_scorers_price() -> None:
+    steward = resource(
+        "Lambda::Function",
+        FunctionName="earth-steward",
+        MemorySize=256,
+        Environment={"Variables": {"SCORER": "earth-scorer"}},
+    )
+    scorer = resource("Lambda::Function", FunctionName="earth-scorer", MemorySize=2048)
+    template = {"Resources": {"R0": rule("rate(1 hour)"), "R1": steward, "R2": scorer}}
+
+    def month(projects: int) -> Bill:
+        stacks = Templates({"S": template})
+        return standing_cost(
+            stacks, learners=20, days=120, region=REGION, projects=projects
+        ).services
+
+    # 730 hours, two projects, 2.4 s each at two gigabytes.
+    assert line(month(2), "boards: compute")[0] == 730 * 2 * Decimal("2.4") * 2
+    # 100 submissions of each of 20 learners are two pages, and so are their receipts.
+    listed = "boards: pages written, submissions and receipts listed"
+    assert line(month(2), listed)[0] == 730 * 2 * (6 + 4)
+    assert line(month(1), listed)[0] == 730 * (6 + 4)
+
+
+def test_a_function_that_is_called_and_not_there_is_an_error() -> None:
+    steward = resource(
+        "Lambda::Function",
+        FunctionName="earth-steward",
+        Environment={"Variables": {"SCORER": "earth-scorer"}},
+    )
+    with pytest.raises(Unpriced, match="earth-scorer called, which is no function"):
+        cost(rule("rate(1 hour)"), steward)
+
+
 def test_disks_are_stored_gigabytes_and_not_standing_cost() -> None:
     settings = {"SpaceStorageSettings": {"EbsStorageSettings": {"EbsVolumeSizeInGb": 20}}}
     found = cost(resource("SageMaker::Space", SpaceSettings=settings))

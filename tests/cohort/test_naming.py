@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import re
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -59,6 +60,14 @@ def test_any_text_is_parsed_as_a_job_name_or_not_at_all(text: str) -> None:
     if parsed is not None:
         rebuilt = Names(parsed.cohort).job(parsed.team, parsed.learner, parsed.token)
         assert rebuilt == text
+
+
+def test_what_the_academy_calls_by_itself_is_a_legal_id_that_no_file_may_use() -> None:
+    for own in (*naming.MARK_TEAMS, naming.RERUN):
+        assert len(own) <= naming.ID_MAX
+        assert re.fullmatch(naming.ID_PATTERN, own)
+    again = Names("earth").job("falcon", naming.RERUN, "0123abcd")
+    assert JobName.parse(again) == JobName("earth", "falcon", naming.RERUN, "0123abcd")
 
 
 def test_a_trailing_newline_is_not_part_of_a_legal_name() -> None:

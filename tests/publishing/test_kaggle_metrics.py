@@ -23,9 +23,8 @@ from academy.land_cover.project import Task
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from infra.publishing.kaggle.checking import PARTS, kaggle_scores
+from infra.publishing.kaggle.checking import PARTS, kaggle_scores, our_score
 from infra.publishing.kaggle.metrics import climate_series, land_cover
-from infra.services.competition import projects
 
 ROW = form.ROW_ID
 masks = st.integers(1, 120).flatmap(
@@ -236,7 +235,10 @@ def land_cover_case(shapes: list[tuple[int, int]], seed: int, classes: int) -> t
     with np.load(io.BytesIO(ours)) as arrays:
         given_rows = [row for name in names for row in form.class_rows(name, arrays[name])]
     solution = csv(f"{ROW},rle,cells,Usage", rows)
-    return json.dumps(document).encode(), solution, ours, csv(f"{ROW},rle", given_rows)
+    held_out = {name: truth.shape for name, truth in labels.items()}
+    published = json.dumps({"classes": NAMES, "held_out": held_out}).encode()
+    given_table = csv(f"{ROW},rle", given_rows)
+    return json.dumps(document).encode(), solution, ours, given_table, published
 
 
 @given(
@@ -248,14 +250,16 @@ def land_cover_case(shapes: list[tuple[int, int]], seed: int, classes: int) -> t
 def test_the_metric_is_our_scorer_on_random_maps(
     shapes: list[tuple[int, int]], seed: int, classes: int
 ) -> None:
-    answers, solution, ours, submission = land_cover_case(shapes, seed, classes)
-    result = projects.of("land-cover").score(ours, lambda _: answers)
+    answers, solution, ours, submission, task = land_cover_case(shapes, seed, classes)
+    result = our_score("land-cover", ours, task, lambda _: answers)
+    as_runs = submission.to_csv(index=False).encode()
+    assert our_score("land-cover", as_runs, task, lambda _: answers) == result
     for part, score in zip(PARTS, (result.public, result.private), strict=True):
         assert abs(kaggle_scores(land_cover, solution, submission, part) - score) <= 1e-9
 
 
 def test_the_order_of_rows_and_columns_does_not_matter() -> None:
-    _, solution, _, submission = land_cover_case([(5, 7), (6, 4), (3, 9)], 1, 9)
+    _, solution, _, submission, _ = land_cover_case([(5, 7), (6, 4), (3, 9)], 1, 9)
     mixed = submission.sample(frac=1, random_state=3)[["rle", ROW]]
     for part in PARTS:
         expected = kaggle_scores(land_cover, solution, submission, part)
@@ -296,14 +300,15 @@ def climate_case(seed: int, series: int, scale: float) -> tuple[Any, ...]:
     files = {"answers.csv": "\n".join(answers).encode(), "scales.json": json.dumps(scales).encode()}
     solution = csv(f"{ROW},value,series,mase_scale,naive_mase,Usage", rows)
     submission = csv(f"{ROW},value", [(f"{n}_{s}", repr(v)) for n, s, v in ours])
-    return files, solution, submissions.as_csv(ours), submission
+    task = {"horizon": 10, "series": names, "first_step": dict.fromkeys(names, 240)}
+    return files, solution, submissions.as_csv(ours), submission, json.dumps(task).encode()
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 6), st.sampled_from([0.0, 1e-6, 1.0, 1e6]))
 @settings(max_examples=150, deadline=None)
 def test_the_metric_is_our_scorer_on_random_forecasts(seed: int, series: int, scale: float) -> None:
-    files, solution, ours, submission = climate_case(seed, series, scale)
-    result = projects.of("climate-series").score(ours, files.__getitem__)
+    files, solution, ours, submission, task = climate_case(seed, series, scale)
+    result = our_score("climate-series", ours, task, files.__getitem__)
     for part, score in zip(PARTS, (result.public, result.private), strict=True):
         found = kaggle_scores(climate_series, solution, submission, part)
         assert abs(found - score) <= 1e-9 * max(1.0, score)
@@ -330,7 +335,7 @@ def test_values_that_are_no_forecast_are_told_to_the_participant(value: Any) -> 
 
 
 def test_missing_and_doubled_forecasts_are_told() -> None:
-    _, solution, _, submission = climate_case(1, 2, 1.0)
+    _, solution, _, submission, _ = climate_case(1, 2, 1.0)
     rows = solution[solution["Usage"] == "Public"]
     for wrong, message in (
         (submission.iloc[1:], "1 rows are missing, carbon-0_240 among them"),

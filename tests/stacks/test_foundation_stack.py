@@ -116,6 +116,24 @@ def test_what_people_write_or_run_can_be_brought_back(template, academy, purpose
     )
 
 
+def test_what_the_checker_hands_over_goes_after_a_week_and_nothing_else_does(template, academy):
+    expiring = {}
+    for bucket in template.find_resources("AWS::S3::Bucket").values():
+        for rule in bucket["Properties"]["LifecycleConfiguration"]["Rules"]:
+            if "ExpirationInDays" in rule:
+                name = bucket["Properties"]["BucketName"]
+                expiring[name, rule.get("Prefix")] = rule["ExpirationInDays"]
+    assert expiring == {(academy.arns.bucket_name("work"), "checked/"): 7}
+
+
+def test_no_role_of_learners_code_reaches_what_the_checker_hands_over(boundary, academy):
+    work = academy.arns.bucket("work")
+    [own] = [s for s in boundary if s["Sid"] == "Work"]
+    assert set(own["Resource"]) == {
+        f"{work}/{prefix}*" for prefix in ("teams/", "submissions/", "receipts/")
+    }
+
+
 def test_only_work_announces_its_objects(template, academy):
     announcing = template.find_resources(
         "AWS::S3::Bucket",

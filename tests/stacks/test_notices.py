@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from aws_cdk.assertions import Match
 
-from infra.cohort.naming import ALARMS
+from infra.cohort.naming import ALARMS, SERVICES
 from infra.stacks.guard import SWEEP_MINUTES
 
 ACCOUNT = {"aws:SourceAccount": "123456789012"}
@@ -101,7 +101,7 @@ def test_without_an_address_nobody_is_subscribed(cohort, synthesis, tmp_path):
     quiet = cohort.model_copy(update={"notify": cohort.notify.model_copy(update={"email": None})})
     made = synthesis(quiet, tmp_path)
     assert list(made.resources("AWS::SNS::Subscription")) == []
-    assert len(list(made.resources("AWS::SNS::Topic"))) == 1
+    assert len(list(made.resources("AWS::SNS::Topic"))) == 2
 
 
 def test_the_dead_letters_are_encrypted_and_kept_for_two_weeks(foundation, academy):
@@ -135,10 +135,10 @@ def test_whatever_is_called_by_events_keeps_its_lost_events(academy):
         for _, resource in academy.resources("AWS::Lambda::EventInvokeConfig")
     }
     assert kept == {academy.arns.dead_letters}
-    assert len(list(academy.resources("AWS::Lambda::EventInvokeConfig"))) == 3
+    assert len(list(academy.resources("AWS::Lambda::EventInvokeConfig"))) == 5
 
 
-@pytest.mark.parametrize("service", ["settler", "sweep", "scorer"])
+@pytest.mark.parametrize("service", ["settler", "sweep", "checker", "scorer", "steward"])
 def test_their_roles_may_write_there_and_nothing_else_of_sqs(permissions, academy, service):
     role = permissions[academy.names.role("service", service)]
     of_sqs = [s for s in role.values() if any(a.startswith("sqs:") for a in s["Action"])]
@@ -149,7 +149,7 @@ def test_their_roles_may_write_there_and_nothing_else_of_sqs(permissions, academ
 
 def test_every_rule_has_the_dead_letter_queue(academy):
     rules = list(academy.resources("AWS::Events::Rule"))
-    assert len(rules) == 3
+    assert len(rules) == 5
     for path, rule in rules:
         for target in rule["Properties"]["Targets"]:
             assert target["DeadLetterConfig"] == {"Arn": academy.arns.dead_letters}, path
@@ -162,7 +162,7 @@ def test_each_alarm_is_there_once_and_tells_begin_and_end(alarms, academy):
         assert alarm["AlarmDescription"].startswith("Deep Learning Academy ")
 
 
-@pytest.mark.parametrize("service", ["broker", "settler", "sweep", "scorer"])
+@pytest.mark.parametrize("service", ["broker", "checker", "scorer", "steward"])
 def test_one_failed_call_of_a_service_is_told(alarms, academy, service):
     alarm = alarms[academy.names.alarm(f"{service}-errors")]
     assert (alarm["Namespace"], alarm["MetricName"]) == ("AWS/Lambda", "Errors")
@@ -171,6 +171,21 @@ def test_one_failed_call_of_a_service_is_told(alarms, academy, service):
     ]
     assert (alarm["Threshold"], alarm["ComparisonOperator"]) == (0, "GreaterThanThreshold")
     assert alarm["TreatMissingData"] == "notBreaching"
+
+
+def test_each_service_has_an_alarm_of_its_own_or_tells_the_dead_letters(alarms, academy):
+    told = {
+        resource["Properties"]["FunctionName"]["Ref"]
+        for _, resource in academy.resources("AWS::Lambda::EventInvokeConfig")
+    }
+    by_events = {
+        resource["Properties"]["FunctionName"]
+        for path, resource in academy.resources("AWS::Lambda::Function")
+        if path.rsplit("/", 1)[-1] in told
+    }
+    for service in SERVICES:
+        function = academy.names.function(service)
+        assert academy.names.alarm(f"{service}-errors") in alarms or function in by_events
 
 
 def test_two_intervals_without_a_sweep_are_told(alarms, academy):

@@ -226,6 +226,21 @@ def test_work_is_open_below_the_teams_prefixes_only(permissions, academy, name):
                 assert set(listed) <= {f"{p}*" for p in prefixes}, sid
 
 
+def test_a_learner_adds_submissions_and_overwrites_none(permissions, academy):
+    work = academy.arns.bucket("work")
+    learner = permissions["earth-2026-fall--learner--ana"]
+    writing = [
+        (sid, statement)
+        for sid, statement in learner.items()
+        if any(r.startswith(f"{work}/submissions/") for r in statement["Resource"])
+        and any("Put" in action or "Delete" in action for action in statement["Action"])
+    ]
+    [(sid, statement)] = writing
+    assert sid == "Submit"
+    assert statement["Action"] == ["s3:PutObject"]
+    assert statement["Condition"] == {"Null": {"s3:if-none-match": "false"}}
+
+
 def test_a_learner_cannot_write_their_own_receipt(permissions, academy):
     work = academy.arns.bucket("work")
     for statement in permissions["earth-2026-fall--learner--ana"].values():

@@ -18,7 +18,9 @@ from academy.kaggle import ROW_ID
 
 from infra.publishing.kaggle import KaggleError
 from infra.publishing.kaggle.tables import Submission, Vault
+from infra.services.competition import checking as checks
 from infra.services.competition import projects
+from infra.services.competition.projects.project import Result
 
 TOLERANCE = 1e-9
 PARTS = ("Public", "Private")
@@ -63,10 +65,26 @@ def kaggle_scores(metric: Any, solution: pd.DataFrame, submission: pd.DataFrame,
     return alone
 
 
+def our_score(project: str, content: bytes, task: bytes, vault: Vault) -> Result:
+    """What our checker and our scorer make of a submission, one after the other.
+
+    `task` is the published task.json.
+
+    Raises
+    ------
+    Fault
+        The checker refuses it.
+    """
+    checked = checks.check(project, "trial", content, task)
+    return projects.of(project).score(checked.members, checked.stream(), vault)
+
+
 def compare(
-    project: str, folder: Path, given: Iterable[Submission], vault: Vault
+    project: str, folder: Path, given: Iterable[Submission], task: bytes, vault: Vault
 ) -> tuple[Compared, ...]:
     """Score each submission with `folder`'s metric.py and solution.csv, and with our scorer.
+
+    A submission in Kaggle's form that ours reads, too, must be the same entry there.
 
     Raises
     ------
@@ -87,7 +105,8 @@ def compare(
             scratch.unlink()
         if set(submission[ROW_ID]) != set(solution[ROW_ID]) or len(submission) != len(solution):
             raise KaggleError(f"{each.name}: its rows are not those of solution.csv")
-        ours = projects.of(project).score(each.ours, vault)
+        ours = our_score(project, each.ours, task, vault)
+        _same_entry(project, each, task)
         for part, score in zip(PARTS, (ours.public, ours.private), strict=True):
             theirs = float(kaggle_scores(metric, solution, submission, part))
             found.append(Compared(each.name, part, score, theirs))
@@ -99,3 +118,12 @@ def compare(
                 f"scorer gives {one.ours!r}"
             )
     return tuple(found)
+
+
+def _same_entry(project: str, given: Submission, task: bytes) -> None:
+    """Run lengths are read by our checker as they are by Kaggle."""
+    if project != "land-cover":
+        return
+    digests = {checks.check(project, "trial", c, task).digest for c in (given.ours, given.kaggle)}
+    if len(digests) != 1:
+        raise KaggleError(f"{given.name} is another entry as run lengths than as .npz")

@@ -101,7 +101,13 @@ def _write(
         place.write_bytes(tables.sample.kaggle)
     metric = METRICS / f"{folder_of(competition.project)}.py"
     shutil.copyfile(metric, folder / "metric.py")
-    compared = compare(competition.project, folder, (tables.sample, tables.trial), vault)
+    compared = compare(
+        competition.project,
+        folder,
+        (tables.sample, tables.trial),
+        (data / "task.json").read_bytes(),
+        vault,
+    )
     for name, text in pages.written(competition, compared).items():
         (folder / name).write_text(text, encoding="utf-8")
     return compared

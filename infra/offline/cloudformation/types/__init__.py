@@ -6,6 +6,7 @@ from infra.offline.cloudformation.resource import ResourceType
 from infra.offline.cloudformation.types import (
     budgets,
     cdk,
+    chatbot,
     cloudwatch,
     codebuild,
     dynamodb,
@@ -30,6 +31,7 @@ _MODELS: dict[str, ResourceType] = {
     for module in (
         budgets,
         cdk,
+        chatbot,
         cloudwatch,
         codebuild,
         dynamodb,
