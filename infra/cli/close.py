@@ -50,6 +50,8 @@ def close(file: Path, yes: bool) -> None:
 
 def close_cohort(site: Site) -> Iterator[str]:
     """Do it, a sentence for each part done. May be run again after it was interrupted."""
+    if _rest(site):
+        yield "the steward rests: its rule is switched off, and goes with cdk destroy"
     # Apps first, and waited for: their schedules are the stops that hold if this breaks off.
     apps = _stop_apps(site)
     yield f"{apps} app{_s(apps)} ended"
@@ -70,6 +72,19 @@ def close_cohort(site: Site) -> Iterator[str]:
             yield f"{purpose}: kept, because the cohort file says protect: true"
         else:
             yield f"{purpose}: {_empty(site, purpose)} object versions erased"
+
+
+def _rest(site: Site) -> bool:
+    """Have the steward write no board into a bucket that is being emptied, until it is destroyed.
+
+    Whether there was a rule to switch off.
+    """
+    events = site.client("events")
+    try:
+        events.disable_rule(Name=site.cohort.names.rule("steward"))
+    except events.exceptions.ResourceNotFoundException:
+        return False
+    return True
 
 
 def _s(count: int) -> str:

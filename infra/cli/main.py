@@ -10,6 +10,7 @@ from infra.cli.close import close
 from infra.cli.competition import competition
 from infra.cli.demo.command import demo
 from infra.cli.images import images
+from infra.cli.leaderboard import leaderboard
 from infra.cli.offline import offline
 from infra.cli.plan import plan
 from infra.cli.prices import prices
@@ -31,6 +32,8 @@ def cohort() -> None:
       cohort open ana --file cohorts/fall.yaml           a learner's workspace
       cohort spend cohorts/fall.yaml                     spent, reserved, left; until when
       cohort budget ana --usd 200 --why "…"           a cap of her own; freeze, unfreeze
+      cohort leaderboard land-cover                      who stands where, how sure that is
+      cohort competition freeze land-cover --why "…"     and open, close, extend, rescore, …
       cohort close cohorts/fall.yaml                     stop and empty
       npx cdk destroy --all -c cohort=cohorts/fall.yaml  remove it
 
@@ -43,7 +46,7 @@ def cohort() -> None:
 for command in (
     *(check, plan, publish, open_space, close),
     *(spend, budget, freeze, unfreeze),
-    *(competition, images, prices, offline, demo),
+    *(leaderboard, competition, images, prices, offline, demo),
 ):
     cohort.add_command(command)
 

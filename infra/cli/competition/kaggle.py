@@ -1,4 +1,4 @@
-"""`cohort competition`: what an admin does with a project's competition."""
+"""`cohort competition export kaggle` and `import kaggle`: the same competition elsewhere."""
 
 from __future__ import annotations
 
@@ -12,22 +12,18 @@ from rich.markup import escape
 from rich.table import Table
 
 from infra.cli.account import Site
+from infra.cli.competition.arena import site_of
 from infra.cli.options import cohort_file
 from infra.cli.terminal import Refused, console, without_traceback
 from infra.publishing.kaggle import KaggleError
 
 
-@click.group()
-def competition() -> None:
-    """A project's competition, here and elsewhere."""
-
-
-@competition.group("export")
+@click.group("export")
 def export_to() -> None:
     """Write the competition for another platform."""
 
 
-@competition.group("import")
+@click.group("import")
 def import_from() -> None:
     """Show what another platform says beside the academy's own board."""
 
@@ -54,7 +50,7 @@ def export_kaggle(project: str, file: Path, out: Path) -> None:
     from infra.publishing.kaggle.export import export
     from infra.publishing.kaggle.pages import Competition
 
-    site = _site(file, project)
+    site = site_of(file, project)
     rules = site.cohort.competition
     wanted = Competition(
         cohort=site.cohort.name,
@@ -107,7 +103,7 @@ def import_kaggle(project: str, leaderboard: Path, file: Path) -> None:
     """
     from infra.publishing.kaggle import leaderboard as kaggle
 
-    site = _site(file, project)
+    site = site_of(file, project)
     try:
         with leaderboard.open("rb") as opened:
             content = opened.read(kaggle.MAX_BYTES + 1)
@@ -140,15 +136,6 @@ def import_kaggle(project: str, leaderboard: Path, file: Path) -> None:
         markup=False,
         soft_wrap=True,
     )
-
-
-def _site(file: Path, project: str) -> Site:
-    site = Site.of(file)
-    if project not in site.cohort.projects:
-        raise Refused(
-            f"{project!r} is no project of {site.cohort.name}: {', '.join(site.cohort.projects)}"
-        )
-    return site
 
 
 def _sentence(error: KaggleError) -> str:
