@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from academy.datasets import Dataset
     from academy.jobs import Job
     from academy.land_cover.project import LandCover
-    from academy.submissions import Receipt
+    from academy.receipts import Entries, Receipt
 
 __version__ = "0.1.0"
 
@@ -49,7 +49,9 @@ __all__ = [
     "budget",
     "connect",
     "dataset",
+    "entries",
     "leaderboard",
+    "select",
     "stay",
     "submit",
     "train",
@@ -190,10 +192,14 @@ def submit(
     predictions
         For ``land-cover``: a dictionary scene -> uint8 array of classes 0 to 8 on the scene's
         label grid, for each scene of ``data.held_out``; or the path of an .npz file that
-        ``np.savez_compressed(path, **predictions)`` wrote.
+        ``np.savez_compressed(path, **predictions)`` wrote; or runs of cells with the columns row_id
+        and rle, as for Kaggle, as the path of a CSV file or a table.
 
-        For ``climate-series``: the path of a CSV file with the columns series, step, value; or a
-        dictionary series -> values over the horizon; or a table or list of such rows.
+        For ``climate-series``: the path of a CSV or Parquet file with the columns series, step,
+        value; or a dictionary series -> values over the horizon; or a table or list of such rows.
+        With quantiles, 19 columns more, ``0.05``, ``0.1``, … ``0.95``: value may then be left out,
+        and is the median. In a dictionary a series has an array of shape (horizon, 19), or such
+        columns by name.
     note
         For the board: what this is, up to 200 characters.
     job
@@ -216,8 +222,49 @@ def submit(
     return connect().submit(project, predictions, note, job=job, wait_seconds=wait_seconds, to=to)
 
 
+def entries(project: str | None = None, *, limit: int = 50) -> Entries:
+    """What your team has sent, the newest first, with what became of each; it shows as a table.
+
+    Parameters
+    ----------
+    project
+        May be left out in the project's own folder, or if the cohort has one project.
+    limit
+        How many of the newest to read.
+    """
+    return connect().entries(project, limit=limit)
+
+
+def select(project: str, *entries: Receipt | str, wait_seconds: float = 60) -> Receipt:
+    """Chooses the entries of your team that count at the close; until then the last choice holds.
+
+    Without a choice, or beside a choice of one, the best public scores count. Of the two the better
+    one on the private part is your team's result.
+
+    Parameters
+    ----------
+    project
+        Such as ``land-cover``.
+    entries
+        One or two: receipts, names of submissions, or ids as `academy.entries` shows them.
+    wait_seconds
+        How long to wait for the receipt.
+
+    Raises
+    ------
+    SubmissionError
+        These are no entries of your team that can be chosen; nothing was sent.
+    """
+    return connect().select(project, *entries, wait_seconds=wait_seconds)
+
+
 def leaderboard(project: str | None = None) -> Leaderboard:
-    """The project's board: each team's best public score, between fixed lines."""
+    """The project's board: each team's shown public score, between fixed lines; after the close
+    the result on the private part, too.
+
+    Its ``link`` opens the board's page in a browser, for one hour; in a notebook it stands below
+    the table.
+    """
     return connect().leaderboard(project)
 
 

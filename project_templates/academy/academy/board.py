@@ -5,10 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import html
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from academy.money import dollars
+from academy.tables import html_table, plain, text_table
 
 _BAR = 30
 
@@ -26,7 +27,9 @@ class Leaderboard:
         image, empty if its team named no job. Best first. Where the scorer could tell: rank_low
         and rank_high, the places that chance cannot rule out; tied_with, the teams that share one
         of them; score_low and score_high, the score's 95 % interval; classes, F1 by class;
-        gap_closed, with value, low and high, 0 at the baseline and 1 at the expert; near_expert.
+        gap_closed, with value, low and high, 0 at the baseline and 1 at the expert; near_expert;
+        also, further metrics by name; left_today, submissions; and what the shown entry took to
+        train: cost_micro_usd, gpu_hours, instance.
     lines : tuple of dict
         name, score and kind of fixed marks, such as the floor.
     team : str
@@ -37,6 +40,20 @@ class Leaderboard:
         What to keep in mind of the intervals; empty if nothing.
     limit_per_day : int or None
         How many submissions a team has each day (UTC).
+    phase : str
+        ``before``, ``open``, ``frozen`` or ``closed``; empty if the board does not say.
+    opens, closes : str
+        ISO instants, UTC.
+    reason : str
+        Why it is frozen.
+    final : dict
+        The result, once it is closed: units, narrow, lines, explained, and entries with rank,
+        rank_low, rank_high, tied_with, team, score on the private part, public_rank, change (places
+        gained), within_noise, chosen.
+    out : tuple of dict
+        team and reason of those that were disqualified.
+    link : str
+        The board's page, for whoever has the address, for one hour. Empty if there is none.
     """
 
     project: str
@@ -48,22 +65,50 @@ class Leaderboard:
     better: str = "lower"
     caution: str = ""
     limit_per_day: int | None = None
+    phase: str = ""
+    opens: str = ""
+    closes: str = ""
+    reason: str = ""
+    final: Mapping[str, Any] = field(default_factory=dict)
+    out: tuple[Mapping[str, Any], ...] = ()
+    link: str = field(default="", repr=False)
 
     @classmethod
-    def from_document(cls, document: Mapping[str, Any], team: str) -> Leaderboard:
-        """From the board's JSON."""
+    def from_document(
+        cls, document: Mapping[str, Any], team: str, *, today: str = "", link: str = ""
+    ) -> Leaderboard:
+        """From the board's JSON. On `today` (YYYY-MM-DD, UTC) nothing of an earlier day is used."""
         limit = document.get("limit_per_day")
+        phase = str(document.get("phase") or "")
+        entries = tuple(document.get("entries") or ())
+        if today and str(document.get("day") or today) != today:
+            entries = tuple(
+                {**entry, "left_today": limit or None} if "left_today" in entry else entry
+                for entry in entries
+            )
         return cls(
             project=str(document.get("project", "")),
             metric=str(document.get("metric", "")),
             updated=str(document.get("updated") or ""),
-            entries=tuple(document.get("entries") or ()),
+            entries=entries,
             lines=tuple(document.get("lines") or ()),
             team=team,
             better="higher" if document.get("better") == "higher" else "lower",
             caution=_caution(document),
             limit_per_day=int(limit) if limit else None,
+            phase=phase,
+            opens=str(document.get("opens") or ""),
+            closes=str(document.get("closes") or ""),
+            reason=str(document.get("reason") or ""),
+            # Nothing of the private part is shown before the close, whoever wrote it.
+            final=dict(document.get("final") or {}) if phase == "closed" else {},
+            out=tuple(document.get("out") or ()),
+            link=link,
         )
+
+    def _also(self) -> list[str]:
+        """The further metrics that there are, in order."""
+        return sorted({name for entry in self.entries for name in entry.get("also") or {}})
 
     def _columns(self) -> list[str]:
         """Those that something stands in; an older board has less."""
@@ -73,31 +118,120 @@ class Leaderboard:
             "gap closed": any(entry.get("gap_closed") for entry in self.entries),
         }
         shown = [name for name, there in extra.items() if there]
-        return ["rank", "team", "score", *shown, "submissions", "last (UTC)", "note"]
+        took = {
+            "left today": self.phase in ("open", "frozen") and self._has("left_today"),
+            "cost": self._has("cost_micro_usd"),
+            "GPU hours": self._has("gpu_hours"),
+        }
+        later = [name for name, there in took.items() if there]
+        return [
+            *("rank", "team", "score"),
+            *shown,
+            *map(plain, self._also()),
+            "submissions",
+            *later,
+            "last (UTC)",
+            "note",
+        ]
+
+    def _has(self, member: str) -> bool:
+        return any(entry.get(member) is not None for entry in self.entries)
 
     def _rows(self) -> list[dict[str, str]]:
         """Entries and lines, best first: what stands in each column."""
-        sign = -1 if self.better == "higher" else 1
         rows: list[tuple[float, int, dict[str, str]]] = []
         for entry in self.entries:
             score = float(entry["score"])
-            name = _plain(entry["team"]) + (" (you)" if entry["team"] == self.team else "")
+            also = entry.get("also") or {}
             cells = {
+                **{plain(name): _score(float(value)) for name, value in also.items()},
                 "rank": _places(entry),
-                "team": name + (" ≈ expert" if entry.get("near_expert") else ""),
+                "team": self._name(entry) + (" ≈ expert" if entry.get("near_expert") else ""),
                 "score": _score(score),
                 "95 % interval": _interval(entry),
                 "tied with": _names(entry.get("tied_with") or ()),
                 "gap closed": _percent((entry.get("gap_closed") or {}).get("value")),
                 "submissions": str(entry.get("submissions", "")),
+                "left today": _text(entry.get("left_today")),
+                "cost": _cost(entry.get("cost_micro_usd")),
+                "GPU hours": _hours(entry.get("gpu_hours")),
                 "last (UTC)": str(entry.get("submitted") or "")[:16].replace("T", " "),
-                "note": _plain(entry.get("note") or "")[:60],
+                "note": plain(entry.get("note") or "")[:60],
             }
-            rows.append((sign * score, 0, cells))
-        for line in self.lines:
-            score = float(line["score"])
-            rows.append((sign * score, 1, {"team": _plain(line["name"]), "score": _score(score)}))
-        return [cells for _, _, cells in sorted(rows, key=lambda row: row[:2])]
+            rows.append((self._order(score), 0, cells))
+        return self._with_lines(rows, self.lines)
+
+    def _name(self, entry: Mapping[str, Any]) -> str:
+        return plain(entry["team"]) + (" (you)" if entry["team"] == self.team else "")
+
+    def _order(self, score: float) -> float:
+        return -score if self.better == "higher" else score
+
+    def _with_lines(
+        self, rows: list[tuple[float, int, dict[str, str]]], lines: Sequence[Mapping[str, Any]]
+    ) -> list[dict[str, str]]:
+        marks = [
+            (
+                self._order(float(line["score"])),
+                1,
+                {"team": plain(line["name"]), "score": _score(float(line["score"]))},
+            )
+            for line in lines
+        ]
+        return [cells for _, _, cells in sorted([*rows, *marks], key=lambda row: row[:2])]
+
+    def _final_columns(self) -> list[str]:
+        tied = any(entry.get("tied_with") for entry in self._finals())
+        return [
+            *("rank", "team", "score", "95 % interval"),
+            *(["tied with"] if tied else []),
+            *("public rank", "moved", "chosen by", "note"),
+        ]
+
+    def _finals(self) -> tuple[Mapping[str, Any], ...]:
+        return tuple(self.final.get("entries") or ())
+
+    def _final_rows(self) -> list[dict[str, str]]:
+        """The result, best first, among the lines on the private part."""
+        rows: list[tuple[float, int, dict[str, str]]] = []
+        for entry in self._finals():
+            score = float(entry["score"])
+            cells = {
+                "rank": _places(entry),
+                "team": self._name(entry),
+                "score": _score(score),
+                "95 % interval": _interval(entry),
+                "tied with": _names(entry.get("tied_with") or ()),
+                "public rank": _text(entry.get("public_rank")),
+                "moved": _move(entry),
+                "chosen by": _CHOSEN.get(str(entry.get("chosen")), ""),
+                "note": plain(entry.get("note") or "")[:60],
+            }
+            rows.append((self._order(score), 0, cells))
+        return self._with_lines(rows, tuple(self.final.get("lines") or ()))
+
+    def _final_feet(self) -> list[str]:
+        feet = [plain(each) for each in self.final.get("explained") or ()]
+        if any(entry.get("within_noise") for entry in self._finals()):
+            feet.append("≈: the move is within what chance alone does.")
+        feet += [
+            f"{plain(entry['team'])} had a better entry on the private part, {_score(missed)}, "
+            "that was not chosen."
+            for entry in self._finals()
+            if entry["team"] == self.team and (missed := entry.get("missed")) is not None
+        ]
+        return feet
+
+    def _state(self) -> str:
+        """Whether it is open, and until when."""
+        closes = _end(self.closes)
+        reason = f": {plain(self.reason)}" if self.reason else ""
+        return {
+            "before": f"Opens {_minute(plain(self.opens))} UTC.",
+            "open": f"Open until {closes}.",
+            "frozen": f"Paused{reason}. Submissions are kept and scored when it goes on.",
+            "closed": f"Closed since {closes}.",
+        }.get(self.phase, "")
 
     def _head(self) -> str:
         # Without a board there is no metric, and nothing to be better at.
@@ -116,45 +250,99 @@ class Leaderboard:
             feet.append("≈ expert: near or equal to the expert.")
         if self.caution:
             feet.append(self.caution)
-        if self.limit_per_day:
+        if any(entry.get("cost_micro_usd") is not None for entry in self.entries):
+            feet.append("Cost and GPU hours are those of the training job that the entry names.")
+        for each in self.out:
+            reason = plain(each.get("reason") or "")
+            why = f" ({reason})" if reason else ""
+            feet.append(f"Disqualified: {plain(each.get('team'))}{why}.")
+        if self.limit_per_day and self.phase != "closed":
             feet.append(f"Each team has {self.limit_per_day} submissions a day (UTC).")
         return feet
 
     def __repr__(self) -> str:
-        head = self._head()
+        head = [self._head(), *filter(None, [self._state()])]
+        if self.final:
+            head += [
+                "The result, on the private part:",
+                text_table(self._final_columns(), self._final_rows()),
+                *self._final_feet(),
+                "",
+                "The public board at the close:",
+            ]
         if not self.entries:
-            head += "\nNobody has submitted yet."
-        columns = self._columns()
-        rows = [[row.get(column, "") for column in columns] for row in self._rows()]
-        return "\n".join([head, _text_table([columns, *rows]), *self._feet()])
+            head.append("Nobody has submitted yet.")
+        return "\n".join([*head, text_table(self._columns(), self._rows()), *self._feet()])
 
     def _repr_html_(self) -> str:
         out = [f"<div>{html.escape(self._head())}</div>"]
+        if self._state():
+            out.append(f"<div>{html.escape(self._state())}</div>")
+        if self.final:
+            rows = self._final_rows()
+            out.append("<div><b>The result, on the private part</b></div>")
+            out.append(html_table(self._final_columns(), rows, styles=_styles(rows)))
+            out += _small(self._final_feet())
+            out.append("<div><b>The public board at the close</b></div>")
         if not self.entries:
             out.append("<div>Nobody has submitted yet.</div>")
-        columns = self._columns()
-        cell = "text-align:left;vertical-align:top;white-space:{}"
-        space = {column: "normal" if column == "note" else "nowrap" for column in columns}
-        head = "".join(
-            f"<th scope='col' style='{cell.format(space[column])}'>{column}</th>"
-            for column in columns
-        )
-        out.append(
-            "<table style='font-variant-numeric:tabular-nums'>"
-            f"<thead><tr>{head}</tr></thead><tbody>"
-        )
-        for row in self._rows():
-            style = "" if row.get("rank") else "opacity:.7;font-style:italic;"
-            style += "font-weight:bold" if " (you)" in row["team"] else ""
-            cells = "".join(
-                f"<td style='{cell.format(space[column])}'>"
-                f"<bdi>{html.escape(row.get(column, ''))}</bdi></td>"
-                for column in columns
+        rows = self._rows()
+        out.append(html_table(self._columns(), rows, styles=_styles(rows)))
+        out += _small(self._feet())
+        if self.link.startswith(("https://", "http://")):
+            out.append(
+                f"<div><a href='{html.escape(self.link)}' target='_blank' "
+                "rel='noopener noreferrer'>Open the board's page</a> (the link works for one hour, "
+                "for whoever has it)</div>"
             )
-            out.append(f"<tr style='{style}'>{cells}</tr>")
-        out.append("</tbody></table>")
-        out += [f"<div style='opacity:.75'>{html.escape(foot)}</div>" for foot in self._feet()]
         return "".join(out)
+
+
+_CHOSEN = {"team": "the team", "auto": "public score", "mixed": "both"}
+
+
+def _styles(rows: Sequence[Mapping[str, str]]) -> list[str]:
+    return [
+        ("" if row.get("rank") else "opacity:.7;font-style:italic;")
+        + ("font-weight:bold" if " (you)" in row["team"] else "")
+        for row in rows
+    ]
+
+
+def _small(lines: Sequence[str]) -> list[str]:
+    return [f"<div style='opacity:.75'>{html.escape(line)}</div>" for line in lines]
+
+
+def _move(entry: Mapping[str, Any]) -> str:
+    """
+    >>> _move({"change": 3}), _move({"change": -1, "within_noise": True}), _move({"change": 0})
+    ('+3', '−1 ≈', '=')
+    """
+    change = entry.get("change")
+    if change is None:
+        return ""
+    if not change:
+        return "="
+    places = f"+{change}" if change > 0 else f"−{-change}"
+    return f"{places} ≈" if entry.get("within_noise") else places
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value)
+
+
+def _cost(micro_usd: int | None) -> str:
+    return "" if micro_usd is None else dollars(int(micro_usd))
+
+
+def _hours(hours: float | None) -> str:
+    """
+    >>> _hours(0.0), _hours(0.04), _hours(12.34)
+    ('0', '<0.1', '12.3')
+    """
+    if hours is None:
+        return ""
+    return "0" if hours == 0 else "<0.1" if hours < 0.05 else f"{hours:.1f}"
 
 
 def _caution(document: Mapping[str, Any]) -> str:
@@ -163,7 +351,7 @@ def _caution(document: Mapping[str, Any]) -> str:
     units = document.get("units") or {}
     few = f"Only {units['count']}" if units.get("count") else "Few"
     return (
-        f"{few} {_plain(units.get('name') or 'units')} are held out in the public part; with fewer "
+        f"{few} {plain(units.get('name') or 'units')} are held out in the public part; with fewer "
         "than 24 the intervals are too narrow."
     )
 
@@ -191,7 +379,7 @@ def _names(teams: Sequence[str]) -> str:
     >>> _names(["owl", "jay", "kite"]), _names(["owl", "jay", "kite", "tern"])
     ('owl, jay, kite', 'owl, jay + 2')
     """
-    shown = [_isolated(_plain(team)) for team in (teams if len(teams) <= 3 else teams[:2])]
+    shown = [_isolated(plain(team)) for team in (teams if len(teams) <= 3 else teams[:2])]
     rest = len(teams) - len(shown)
     return ", ".join(shown) + (f" + {rest}" if rest else "")
 
@@ -207,15 +395,6 @@ def _score(score: float) -> str:
 
 def _percent(share: float | None) -> str:
     return "" if share is None else f"{100 * share:.0f} %"
-
-
-def _plain(text: object) -> str:
-    """Without what moves a terminal's cursor or turns a line around.
-
-    >>> _plain("a\x1b[31mb\u202ec")
-    'a[31mbc'
-    """
-    return "".join(letter for letter in str(text) if letter.isprintable())
 
 
 @dataclass(frozen=True)
@@ -334,14 +513,20 @@ def _in(minutes: int) -> str:
     return f"in {hours} h {rest} min" if hours else f"in {rest} min"
 
 
+def _end(instant: str) -> str:
+    """An end as people say it: midnight is the end of a day.
+
+    >>> _end("2027-03-16T00:00:00Z"), _end("2027-03-15T12:30:00Z")
+    ('2027-03-15 24:00 UTC', '2027-03-15 12:30 UTC')
+    """
+    if instant[10:16] != "T00:00":
+        return f"{_minute(plain(instant))} UTC"
+    try:
+        day = dt.date.fromisoformat(instant[:10]) - dt.timedelta(days=1)
+    except ValueError:
+        return f"{_minute(plain(instant))} UTC"
+    return f"{day} 24:00 UTC"
+
+
 def _minute(instant: object) -> str:
     return str(instant)[:16].replace("T", " ")
-
-
-def _text_table(rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
-    return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])

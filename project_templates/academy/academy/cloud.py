@@ -6,6 +6,7 @@ Credentials are the space's own role; nothing here asks for or stores any.
 from __future__ import annotations
 
 import functools
+import io
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -162,13 +163,34 @@ class Cloud:
                 file.write(piece)
 
     def create(
-        self, bucket: str, key: str, content: bytes, metadata: dict[str, str] | None = None
+        self,
+        bucket: str,
+        key: str,
+        content: bytes,
+        metadata: dict[str, str] | None = None,
+        sent: Callable[[int], None] | None = None,
     ) -> None:
-        """Writes a new object; `AlreadyThere` if there is one."""
+        """Writes a new object; `AlreadyThere` if there is one.
+
+        `sent` is called with the number of bytes that have been read, while it goes on.
+        """
         client = self._client("s3")
+        # In one piece, though it is large: an upload in parts could replace what is there.
+        body = content if sent is None else _Watched(content, sent)
         with plainly(f"Writing {key}"):
             client.put_object(
-                Bucket=bucket, Key=key, Body=content, Metadata=metadata or {}, IfNoneMatch="*"
+                Bucket=bucket, Key=key, Body=body, Metadata=metadata or {}, IfNoneMatch="*"
+            )
+
+    def link(self, bucket: str, key: str, seconds: int) -> str:
+        """An address that shows the object to whoever has it, as long as `seconds` and the space's
+        own credentials last; nothing is asked, so it may lead nowhere."""
+        client = self._client("s3")
+        with plainly(f"Making a link to {key}"):
+            return str(
+                client.generate_presigned_url(
+                    "get_object", Params={"Bucket": bucket, "Key": key}, ExpiresIn=seconds
+                )
             )
 
     # --- broker -------------------------------------------------------------------------------
@@ -229,10 +251,25 @@ class Cloud:
             return lines, seen
 
 
+class _Watched(io.BytesIO):
+    """Bytes that tell how far they have been read."""
+
+    def __init__(self, content: bytes, told: Callable[[int], None]) -> None:
+        super().__init__(content)
+        self._told = told
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        piece = super().read(size)
+        self._told(self.tell())
+        return piece
+
+
 def _boto3_client(service: str, region: str | None) -> Any:
     from botocore.config import Config
 
     config = Config(
+        # Links to what a KMS key encrypts need it; boto3 makes older ones where it may.
+        **({"signature_version": "s3v4"} if service == "s3" else {}),
         connect_timeout=10,
         read_timeout=90,
         retries={"max_attempts": 4, "mode": "standard"},

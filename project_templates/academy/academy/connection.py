@@ -18,8 +18,12 @@ from academy.datasets import Dataset
 from academy.errors import AcademyError, CloudError, SourceError
 from academy.jobs import CloudJob, Job
 from academy.land_cover.project import LandCover
-from academy.submissions import Receipt
+from academy.receipts import Entries, Receipt
 from academy.workspace import Workspace, read
+
+#: A link to a board's page lasts so long, or as long as the space's own credentials if these end
+#: before.
+LINK_SECONDS = 3600
 
 
 class Connection:
@@ -119,6 +123,22 @@ class Connection:
             to=to,
         )
 
+    def select(self, project: str, *entries: Receipt | str, wait_seconds: float = 60) -> Receipt:
+        """See `academy.select`."""
+        return submissions.select(
+            self._cloud,
+            self.workspace,
+            entries,
+            project=jobs.project_of(self.workspace, project),
+            now=dt.datetime.now(dt.UTC),
+            wait_seconds=wait_seconds,
+        )
+
+    def entries(self, project: str | None = None, *, limit: int = 50) -> Entries:
+        """See `academy.entries`."""
+        name = jobs.project_of(self.workspace, project)
+        return submissions.entries(self._cloud, self.workspace, name, limit)
+
     def leaderboard(self, project: str | None = None) -> Leaderboard:
         """See `academy.leaderboard`."""
         name = jobs.project_of(self.workspace, project)
@@ -128,8 +148,14 @@ class Connection:
         except (Missing, Denied):
             # S3 calls an object that is not there denied, to those who may not list the bucket.
             return Leaderboard(name, "no board yet", "", (), (), self.workspace.team)
+        link = self._cloud.link(self.workspace.buckets["site"], f"{name}.html", LINK_SECONDS)
         try:
-            return Leaderboard.from_document(json.loads(content), self.workspace.team)
+            return Leaderboard.from_document(
+                json.loads(content),
+                self.workspace.team,
+                today=f"{dt.datetime.now(dt.UTC):%Y-%m-%d}",
+                link=link,
+            )
         except (ValueError, TypeError, AttributeError):
             raise CloudError(f"The board of {name} cannot be read. Ask your advisor.") from None
 

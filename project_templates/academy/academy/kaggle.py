@@ -30,7 +30,7 @@ from academy.datasets import Dataset
 from academy.errors import CloudError, SubmissionError
 from academy.land_cover.classes import COUNT
 from academy.land_cover.project import LandCover
-from academy.submissions import Receipt
+from academy.receipts import Receipt
 
 #: The column that tells rows apart.
 ROW_ID = "row_id"

@@ -11,11 +11,21 @@ from typing import Any, TextIO
 #: Log lines that a notebook shows under the state.
 TAIL = 8
 _WIDTH = 160
-_MARKS = {"Completed": "done", "Failed": "failed", "Stopped": "stopped"}
+_MARKS = {
+    "Completed": "done",
+    "Failed": "failed",
+    "Stopped": "stopped",
+    # Of a submission.
+    "scored": "done",
+    "noted": "done",
+    "refused": "failed",
+    "failed": "failed",
+    "waiting": "stopped",
+}
 
 
 class Progress:
-    """The state of one job, shown while it changes.
+    """The state of one job or of one submission, shown while it changes.
 
     Parameters
     ----------

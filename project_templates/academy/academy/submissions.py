@@ -1,147 +1,181 @@
-"""Checks predictions, sends them, and waits for the scorer's receipt.
+"""Checks predictions, sends them, waits for the receipt; says which entries count at the close.
 
 What is checked and sent is the project's own: forecasts here, maps in
-`academy.land_cover.submission`.
+`academy.land_cover.submission`. Receipts and entries are in `academy.receipts`.
 """
 
 from __future__ import annotations
 
 import contextlib
+import csv
 import datetime as dt
 import hashlib
-import html
+import itertools
 import json
 import math
 import numbers
+import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import numpy as np
+import numpy.typing as npt
 
-from academy.cloud import AlreadyThere, Cloud
-from academy.datasets import Dataset, Task, read_rows
-from academy.errors import CloudError, DatasetError, SubmissionError
+from academy import receipts
+from academy.cloud import AlreadyThere, Cloud, Denied, Missing
+from academy.datasets import Dataset, Task
+from academy.errors import SubmissionError
 from academy.land_cover import submission
 from academy.land_cover.project import LandCover
+from academy.progress import Progress
+from academy.receipts import Entries, Receipt
 from academy.workspace import Workspace
 
-#: The scorer reads no more, and no larger values.
+#: The checker reads no more, and no larger values.
 MAX_BYTES = 1_000_000
 MAX_MAGNITUDE = 1e9
 MAX_NOTE = 200
-COLUMNS = ("series", "step", "value")
+#: So many entries count at the close.
+MAX_SELECTED = 2
+INDEX = ("series", "step")
+COLUMNS = (*INDEX, "value")
+QUANTILES = tuple(f"{n / 20:g}" for n in range(1, 20))
 
-Row = tuple[str, int, float]
-
-
-@dataclass(frozen=True)
-class Receipt:
-    """What the scorer said to one submission.
-
-    Attributes
-    ----------
-    submission : str
-        Its name.
-    status : str
-        ``scored``, ``refused``, or ``waiting`` when the scorer has not answered yet.
-    message : str
-        In words.
-    public_score : float or None
-        What the board now shows of your team on the public part, to three digits: this entry's, if
-        it was better beyond noise. The board says whether higher or lower is better.
-    received : str
-        When it arrived, UTC, ISO 8601.
-    counted : bool
-        Whether it counts against the day's limit.
-    classes : dict
-        The F1 of each class on the public part, where the project has classes; else empty.
-    job : str
-        Your team's training job that made it; empty if you named none that there is.
-    image : str
-        What that job ran on: a name, and what tells this build from others.
-    """
-
-    submission: str
-    status: str
-    message: str
-    public_score: float | None
-    received: str
-    counted: bool
-    classes: Mapping[str, float] = field(default_factory=dict)
-    job: str = ""
-    image: str = ""
-
-    def __repr__(self) -> str:
-        score = "" if self.public_score is None else f" {self.public_score:.3f}"
-        width = max(map(len, self.classes), default=0)
-        lines = [f"  {name:{width}} {value:.3f}" for name, value in self.classes.items()]
-        lines += [f"  {self._origin()}"] if self.job else []
-        return "\n".join([f"Receipt {self.status}{score} · {self.message}", *lines])
-
-    def _origin(self) -> str:
-        return f"made by {self.job} on {self.image or 'an unknown image'}"
-
-    def _repr_html_(self) -> str:
-        color = {"scored": "#1a7f5a", "refused": "#b3261e"}.get(self.status, "#8a6d00")
-        score = (
-            f'<div style="font-size:200%">{self.public_score:.3f}</div>'
-            if self.public_score is not None
-            else ""
-        )
-        origin = f"<div>{html.escape(self._origin())}</div>" if self.job else ""
-        return (
-            f'<div style="border-left:3px solid {color};padding:2px 10px">'
-            f"<b>{html.escape(self.status)}</b>{score}"
-            f"<div>{html.escape(self.message)}</div>{self._bars()}{origin}"
-            f'<div style="opacity:.6;font-size:85%">{html.escape(self.submission)}</div></div>'
-        )
-
-    def _bars(self) -> str:
-        """A bar for each class, as long as its F1."""
-        rows = "".join(
-            f"<tr><td style='text-align:left'>{html.escape(name)}</td><td style='width:160px'>"
-            f"<div style='height:9px;width:{100 * min(max(value, 0.0), 1.0):.0f}%;"
-            f"background:#33658a'></div></td><td>{value:.3f}</td></tr>"
-            for name, value in self.classes.items()
-        )
-        return f"<table><caption>F1 of each class</caption>{rows}</table>" if rows else ""
+#: A series, a step, its value, and then the 19 quantiles or nothing.
+Row = tuple[Any, ...]
 
 
 def rows_of(predictions: Any, task: Task) -> list[Row]:
-    """A forecast in any of its forms as rows (series, step, value).
+    """A forecast in any of its forms as rows (series, step, value), with quantiles if it has any.
 
-    A path is a CSV file with the columns series, step, value; a dictionary has the values of each
-    series over the horizon, first step first; a table with those three columns (pandas) or a list
-    of such rows is taken as it is.
+    A path is a CSV or Parquet file with the columns series, step, value. A dictionary has the
+    values of each series over the horizon, first step first. A table with those three columns
+    (pandas) or a list of such rows is taken as it is.
+
+    Quantiles are 19 more columns, "0.05" to "0.95"; value may then be missing, and is the median.
+    In a dictionary a series has an array of shape (horizon, 19), or such columns by name.
     """
     if isinstance(predictions, str | Path):
         file = Path(predictions).expanduser()
         if not file.is_file():
             raise SubmissionError(f"There is no file {file.absolute()}.")
         if file.stat().st_size > 4 * MAX_BYTES:
-            raise SubmissionError(f"{file} has more than {MAX_BYTES:,} bytes.")
-        try:
-            return read_rows(file)
-        except DatasetError as problem:
-            raise SubmissionError(str(problem)) from None
+            raise SubmissionError(f"{file} has more than {4 * MAX_BYTES:,} bytes.")
+        with file.open("rb") as opened:
+            parquet = opened.read(4) == b"PAR1"
+        return _from_table(_parquet(file)) if parquet else _from_csv(file)
     if isinstance(predictions, Mapping):
         return _from_series(predictions, task)
     if all(hasattr(predictions, name) for name in ("columns", "itertuples")):
-        missing = [name for name in COLUMNS if name not in list(predictions.columns)]
-        if missing:
-            raise SubmissionError(f"The table has no column {', '.join(missing)}.")
-        columns = [list(predictions[name]) for name in COLUMNS]
-        return _from_rows(zip(*columns, strict=True))
+        return _from_table(predictions)
     if isinstance(predictions, Iterable):
         return _from_rows(predictions)
     raise SubmissionError(
-        f"{predictions!r:.60} is no forecast. Give the path of a CSV file, a dictionary "
+        f"{predictions!r:.60} is no forecast. Give the path of a CSV or Parquet file, a dictionary "
         "series -> values, a table, or rows (series, step, value)."
     )
+
+
+def _parquet(file: Path) -> Any:
+    try:
+        import pandas as pd
+
+        return pd.read_parquet(file)
+    except ImportError:
+        raise SubmissionError(
+            f"{file} is Parquet, which needs the packages pandas and pyarrow. Run %pip install "
+            "pandas pyarrow here, or write a CSV file: table.to_csv(path, index=False)."
+        ) from None
+    # Arrow raises errors of its own, which are no ValueErrors.
+    except Exception as problem:
+        raise SubmissionError(f"{file} cannot be read as Parquet ({problem}).") from None
+
+
+def _from_csv(file: Path) -> list[Row]:
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as text:
+            rows = [row for row in csv.reader(text) if row]
+    except (OSError, UnicodeDecodeError, csv.Error) as problem:
+        raise SubmissionError(f"{file} cannot be read as CSV ({problem}).") from None
+    head = [cell.strip() for cell in rows[0]] if rows else []
+    if not set(INDEX) <= set(head):
+        raise SubmissionError(
+            f"{file} must begin with the line {','.join(COLUMNS)}, and the quantiles if you have "
+            f"them; " + (f"it begins with {','.join(head)[:80]}." if rows else "it is empty.")
+        )
+    places, names = _columns(head, str(file))
+    found: list[Row] = []
+    for number, row in enumerate(rows[1:], start=2):
+        if len(row) != len(head):
+            raise SubmissionError(f"{file}: row {number} has {len(row)} cells, not {len(head)}.")
+        try:
+            numbers = tuple(float(row[place]) for place in places)
+            found.append(
+                _row(row[head.index("series")], int(row[head.index("step")]), numbers, names)
+            )
+        except ValueError:
+            raise SubmissionError(
+                f"{file}: the row {','.join(row)[:80]} has a step that is no whole number or a "
+                "value that is no number."
+            ) from None
+    return found
+
+
+def _columns(head: Sequence[Any], where: str) -> tuple[list[int], list[str]]:
+    """Where the numbers stand, and what they are: value, or the quantiles, or both."""
+    known = [_quantile_name(name) for name in head]
+    if len(set(known)) != len(known):
+        raise SubmissionError(f"{where} has a column twice: {', '.join(map(str, head))[:200]}.")
+    quantiles = [name for name in QUANTILES if name in known]
+    missing = [name for name in QUANTILES if name not in known]
+    if quantiles and missing:
+        raise SubmissionError(
+            f"{where} has {len(quantiles)} of 19 quantiles; {', '.join(missing[:3])} "
+            f"{'is' if len(missing) == 1 else 'are'} missing. They are 0.05, 0.1, … 0.95."
+        )
+    names = (["value"] if "value" in known else []) + quantiles
+    if not names:
+        raise SubmissionError(f"{where} has no column value.")
+    return [known.index(name) for name in names], names
+
+
+def _quantile_name(name: object) -> str:
+    """A column's name; 0.10, "0.1" and the number 0.1 are the same quantile.
+
+    >>> _quantile_name(0.1), _quantile_name("0.10"), _quantile_name("value")
+    ('0.1', '0.1', 'value')
+    """
+    text = str(name).strip()
+    try:
+        return f"{round(float(text), 6):g}" if not isinstance(name, bool) else text
+    except ValueError:
+        return text
+
+
+def _row(series: str, step: int, numbers: Sequence[float], names: Sequence[str]) -> Row:
+    if names[0] == "value":
+        return (series, step, *numbers)
+    return (series, step, numbers[QUANTILES.index("0.5")], *numbers)
+
+
+def _from_table(table: Any) -> list[Row]:
+    head = list(table.columns)
+    missing = [name for name in INDEX if name not in head]
+    if not any(_quantile_name(name) in ("value", *QUANTILES) for name in head):
+        missing.append("value")
+    if missing:
+        raise SubmissionError(f"The table has no column {', '.join(missing)}.")
+    places, names = _columns(head, "The table")
+    columns = [list(table[head[place]]) for place in places]
+    found = []
+    rows = zip(list(table["series"]), list(table["step"]), zip(*columns, strict=True), strict=True)
+    for number, (series, step, values) in enumerate(rows, start=1):
+        found.append(_row(*_checked(number, series, step, values), names))
+    return found
 
 
 def _from_series(predictions: Mapping[Any, Any], task: Task) -> list[Row]:
@@ -156,20 +190,46 @@ def _from_series(predictions: Mapping[Any, Any], task: Task) -> list[Row]:
             raise SubmissionError(
                 f"The forecast of {name} is missing; needed are {', '.join(task.series)}."
             )
-        try:
-            values = np.asarray(predictions[name], dtype=np.float64)
-        except (TypeError, ValueError):
-            raise SubmissionError(
-                f"The forecast of {name} has values that are no numbers."
-            ) from None
-        if values.shape != (task.horizon,):
-            raise SubmissionError(
-                f"The forecast of {name} has shape {values.shape}; expected ({task.horizon},), one "
-                "value for each month."
-            )
+        values, names = _values(name, predictions[name], task)
         first = task.first_step[name]
-        rows += [(name, first + lead, float(value)) for lead, value in enumerate(values)]
+        rows += [
+            _row(name, first + lead, [float(each) for each in numbers], names)
+            for lead, numbers in enumerate(values)
+        ]
     return rows
+
+
+def _values(name: str, given: Any, task: Task) -> tuple[npt.NDArray[np.float64], list[str]]:
+    """What is given for one series, shape (horizon, n), and what its n columns are."""
+    horizon, count = task.horizon, len(QUANTILES)
+    if isinstance(given, Mapping):
+        places, names = _columns(list(given), f"The forecast of {name}")
+        keys = list(given)
+        columns = [_numbers(name, given[keys[place]]) for place in places]
+        for key, column in zip((keys[place] for place in places), columns, strict=True):
+            if column.shape != (horizon,):
+                raise SubmissionError(
+                    f"The forecast of {name} has {key} of shape {column.shape}; expected "
+                    f"({horizon},), one value for each month."
+                )
+        return np.stack(columns, axis=1), names
+    values = _numbers(name, given)
+    if values.shape == (horizon,):
+        return values[:, None], ["value"]
+    if values.shape == (horizon, count):
+        return values, list(QUANTILES)
+    turned = " It looks transposed: months first." if values.shape == (count, horizon) else ""
+    raise SubmissionError(
+        f"The forecast of {name} has shape {values.shape}; expected ({horizon},), one value for "
+        f"each month, or ({horizon}, {count}), its quantiles 0.05, 0.1, … 0.95.{turned}"
+    )
+
+
+def _numbers(name: str, given: Any) -> npt.NDArray[np.float64]:
+    try:
+        return np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise SubmissionError(f"The forecast of {name} has values that are no numbers.") from None
 
 
 def _from_rows(predictions: Iterable[Any]) -> list[Row]:
@@ -180,51 +240,77 @@ def _from_rows(predictions: Iterable[Any]) -> list[Row]:
         if isinstance(row, str | bytes) or not isinstance(row, Sequence) or len(row) != 3:
             raise SubmissionError(f"Row {number} is {row!r}; expected (series, step, value).")
         name, step, value = row
-        whole = isinstance(step, numbers.Real) and float(step).is_integer()
-        if not whole or isinstance(step, bool):
-            raise SubmissionError(f"Row {number}: step {step!r} is no whole number.")
-        if isinstance(value, bool) or not isinstance(value, numbers.Real):
-            raise SubmissionError(f"Row {number}: value {value!r} is no number.")
-        rows.append((str(name), int(step), float(value)))
+        rows.append(_row(*_checked(number, name, step, (value,)), ["value"]))
     return rows
 
 
-def check(rows: Sequence[Row], sample: Sequence[Row]) -> list[Row]:
+def _checked(
+    number: int, name: Any, step: Any, values: Sequence[Any]
+) -> tuple[str, int, tuple[float, ...]]:
+    whole = isinstance(step, numbers.Real) and float(step).is_integer()
+    if not whole or isinstance(step, bool):
+        raise SubmissionError(f"Row {number}: step {step!r} is no whole number.")
+    for value in values:
+        if isinstance(value, bool) or not isinstance(value, numbers.Real):
+            raise SubmissionError(f"Row {number}: value {value!r} is no number.")
+    return str(name), int(step), tuple(float(value) for value in values)
+
+
+def check(rows: Sequence[Row], sample: Sequence[tuple[str, int, float]]) -> list[Row]:
     """The rows in the sample's order, if they are exactly those that are asked for.
 
     Raises
     ------
     SubmissionError
-        Rows are missing, unknown or there twice, or a value cannot be scored.
+        Rows are missing, unknown or there twice, a value cannot be scored, or quantiles cross.
     """
-    values: dict[tuple[str, int], float] = {}
+    found: dict[tuple[str, int], Row] = {}
     wanted = {(name, step) for name, step, _ in sample}
-    for name, step, value in rows:
-        if (name, step) in values:
+    for row in rows:
+        name, step, *values = row
+        if (name, step) in found:
             raise SubmissionError(f"{name}, step {step} is there twice.")
         if (name, step) not in wanted:
             raise SubmissionError(
                 f"{name}, step {step} is not asked for. {_asked(name, wanted)} The file "
                 "sample_submission.csv of the data shows all rows."
             )
-        if not math.isfinite(value):
-            raise SubmissionError(
-                f"The forecast of {name} at step {step} is {value}. Every value must be a finite "
-                "number: look for a division by zero, or a training loss that is nan."
-            )
-        if abs(value) > MAX_MAGNITUDE:
-            raise SubmissionError(
-                f"The forecast of {name} at step {step} is {value:g}: beyond {MAX_MAGNITUDE:g} "
-                "nothing is scored. Did you undo your scaling?"
-            )
-        values[name, step] = value
-    missing = [(name, step) for name, step, _ in sample if (name, step) not in values]
+        for value in values:
+            if not math.isfinite(value):
+                raise SubmissionError(
+                    f"The forecast of {name} at step {step} is {value}. Every value must be a "
+                    "finite number: look for a division by zero, or a training loss that is nan."
+                )
+            if abs(value) > MAX_MAGNITUDE:
+                raise SubmissionError(
+                    f"The forecast of {name} at step {step} is {value:g}: beyond {MAX_MAGNITUDE:g} "
+                    "nothing is scored. Did you undo your scaling?"
+                )
+        _check_order(name, step, values[1:])
+        found[name, step] = row
+    missing = [(name, step) for name, step, _ in sample if (name, step) not in found]
     if missing:
         name, step = missing[0]
         raise SubmissionError(
             f"{len(missing)} of {len(sample)} rows are missing, the first is {name}, step {step}."
         )
-    return [(name, step, values[name, step]) for name, step, _ in sample]
+    ordered = [found[name, step] for name, step, _ in sample]
+    if len({len(row) for row in ordered}) > 1:
+        plain = next(row for row in ordered if len(row) == 3)
+        raise SubmissionError(
+            f"Some series have quantiles and {plain[0]} has none. Give them for all, or for none."
+        )
+    return ordered
+
+
+def _check_order(name: str, step: int, quantiles: Sequence[float]) -> None:
+    for at, (low, high) in enumerate(itertools.pairwise(quantiles)):
+        if low > high:
+            raise SubmissionError(
+                f"The quantiles of {name} at step {step} cross: {QUANTILES[at]} is {low:g}, above "
+                f"{QUANTILES[at + 1]}, which is {high:g}. np.sort(quantiles, axis=-1) puts them in "
+                "order."
+            )
 
 
 def _asked(name: str, wanted: set[tuple[str, int]]) -> str:
@@ -236,8 +322,12 @@ def _asked(name: str, wanted: set[tuple[str, int]]) -> str:
 
 def as_csv(rows: Sequence[Row]) -> bytes:
     """The file that is sent: the shortest decimal numbers that keep every value as it is."""
-    lines = [",".join(COLUMNS)]
-    lines += [f"{name},{step},{value!r}" for name, step, value in rows]
+    head = COLUMNS if not rows or len(rows[0]) == len(COLUMNS) else (*COLUMNS, *QUANTILES)
+    lines = [",".join(head)]
+    lines += [
+        f"{name},{step},{','.join(repr(float(value)) for value in values)}"
+        for name, step, *values in rows
+    ]
     return ("\n".join(lines) + "\n").encode()
 
 
@@ -293,55 +383,184 @@ def send(
             wait_seconds=wait_seconds,
         )
     content, ending = packed(predictions, data)
-    name = f"{now:%Y%m%dT%H%M%SZ}-{hashlib.sha256(content).hexdigest()[:12]}.{ending}"
+    name = f"{_stamp(now)}-{hashlib.sha256(content).hexdigest()[:12]}.{ending}"
+    return _put(
+        cloud,
+        workspace,
+        name,
+        content,
+        project=project,
+        note=note,
+        job=job,
+        now=now,
+        wait_seconds=wait_seconds,
+    )
+
+
+def select(
+    cloud: Cloud,
+    workspace: Workspace,
+    entries: Sequence[Receipt | str],
+    *,
+    project: str,
+    now: dt.datetime,
+    wait_seconds: float,
+) -> Receipt:
+    """See `academy.select`."""
+    if not 1 <= len(entries) <= MAX_SELECTED:
+        raise SubmissionError(
+            f"{len(entries)} entries are given; choose one or two. Of a choice of one, your best "
+            "other public score is the second."
+        )
+    ids = [_entry_id(cloud, workspace, project, each) for each in entries]
+    if len({each[:12] for each in ids}) != len(ids):
+        raise SubmissionError("These are the same entry; choose two that differ, or one.")
+    content = json.dumps({"entries": ids}).encode()
+    name = f"{_stamp(now)}-{hashlib.sha256(content).hexdigest()[:12]}{receipts.SELECTION}"
+    return _put(
+        cloud,
+        workspace,
+        name,
+        content,
+        project=project,
+        note="",
+        job="",
+        now=now,
+        wait_seconds=wait_seconds,
+    )
+
+
+def _entry_id(cloud: Cloud, workspace: Workspace, project: str, given: Receipt | str) -> str:
+    """The id of an entry that is given as receipt, as submission or by its id."""
+    if isinstance(given, str) and re.fullmatch(r"[0-9a-f]{12,64}", given):
+        return given
+    if isinstance(given, str) and re.fullmatch(r"[A-Za-z0-9._-]{1,100}", given):
+        key = f"{workspace.prefix('receipts', project)}{given}.json"
+        if not any(each.key == key for each in cloud.objects(workspace.buckets["work"], key)):
+            raise SubmissionError(
+                f"There is no entry {given!r} of your team, or it has no receipt yet. "
+                f"academy.entries({project!r}) shows what there is."
+            )
+        given = receipts.read(given, cloud.read(workspace.buckets["work"], key))
+    if not isinstance(given, Receipt):
+        raise SubmissionError(
+            f"{given!r:.60} is no entry. Give a receipt, the name of a submission, or an entry's "
+            f"id as academy.entries({project!r}) shows it."
+        )
+    if not given.entry:
+        raise SubmissionError(
+            f"{given.submission} is no entry that can be chosen: its receipt says "
+            f"{given.status}. {given.message}"
+        )
+    return given.entry
+
+
+def entries(cloud: Cloud, workspace: Workspace, project: str, limit: int) -> Entries:
+    """See `academy.entries`."""
+    bucket = workspace.buckets["work"]
+    sent, answered = (
+        {
+            each.key.removeprefix(prefix).removesuffix(ending)
+            for each in cloud.objects(bucket, prefix)
+        }
+        for prefix, ending in (
+            (workspace.prefix("submissions", project), ""),
+            (workspace.prefix("receipts", project), ".json"),
+        )
+    )
+    names = sorted(sent | answered, reverse=True)
+    choices = [name for name in names if name.endswith(receipts.SELECTION)]
+    plain = [name for name in names if name not in choices]
+
+    def receipt(name: str) -> Receipt:
+        if name not in answered:
+            return receipts.waiting(name, receipts.stamped(name))
+        key = f"{workspace.prefix('receipts', project)}{name}.json"
+        return receipts.read(name, cloud.read(bucket, key))
+
+    with ThreadPoolExecutor(8) as several:
+        found = tuple(several.map(receipt, plain[:limit]))
+        noted = [each for each in several.map(receipt, choices) if each.status == "noted"]
+    chosen: tuple[str, ...] = ()
+    if noted:
+        holds = max(noted, key=lambda each: (each.received, each.submission))
+        key = workspace.prefix("submissions", project) + holds.submission
+        with contextlib.suppress(Missing, Denied, ValueError, KeyError, TypeError):
+            chosen = tuple(map(str, json.loads(cloud.read(bucket, key))["entries"]))
+    return Entries(project, found, chosen, len(plain))
+
+
+def _stamp(now: dt.datetime) -> str:
+    return f"{now:%Y%m%dT%H%M%SZ}"
+
+
+def _put(
+    cloud: Cloud,
+    workspace: Workspace,
+    name: str,
+    content: bytes,
+    *,
+    project: str,
+    note: str,
+    job: str,
+    now: dt.datetime,
+    wait_seconds: float,
+) -> Receipt:
+    """Uploads, and waits for the receipt; shows how far it is."""
+    progress = Progress(f"{project} {name}")
+    shown = 0
+
+    def sent(so_far: int) -> None:
+        nonlocal shown
+        share = 100 * so_far // max(1, len(content))
+        # A whole step, so that a line of a log file is not one for every block.
+        if share // 10 > shown // 10:
+            shown = share
+            progress.update("sending", [], f"{share} %")
+
+    progress.update("sending", [], _size(len(content)))
     key = workspace.prefix("submissions", project) + name
     metadata = {"note": quote(note), "learner": workspace.learner, "job": job}
     # The same predictions in the same second: their receipt is ours.
     with contextlib.suppress(AlreadyThere):
-        cloud.create(workspace.buckets["work"], key, content, metadata)
-    receipt = f"{workspace.prefix('receipts', project)}{name}.json"
-    return _await(cloud, workspace.buckets["work"], name, receipt, now, wait_seconds)
+        cloud.create(workspace.buckets["work"], key, content, metadata, sent)
+    receipt = _await(
+        cloud,
+        workspace.buckets["work"],
+        name,
+        f"{workspace.prefix('receipts', project)}{name}.json",
+        now,
+        wait_seconds,
+        progress,
+    )
+    progress.update(receipt.status, [])
+    return receipt
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:.1f} MB" if count >= 100_000 else f"{max(1, round(count / 1000))} kB"
 
 
 def _await(
-    cloud: Cloud, bucket: str, name: str, receipt: str, now: dt.datetime, wait_seconds: float
+    cloud: Cloud,
+    bucket: str,
+    name: str,
+    receipt: str,
+    now: dt.datetime,
+    wait_seconds: float,
+    progress: Progress,
 ) -> Receipt:
     deadline, pause = time.monotonic() + wait_seconds, 0.2
     while True:
         # Listing, because reading what is not there yet counts as denied.
         if cloud.objects(bucket, receipt):
-            return read_receipt(name, cloud.read(bucket, receipt))
+            return receipts.read(name, cloud.read(bucket, receipt))
         if time.monotonic() + pause > deadline:
-            return Receipt(
-                name,
-                "waiting",
-                "Received, not scored yet. The board will show it; there is no need to send it "
-                "again.",
-                None,
-                f"{now:%Y-%m-%dT%H:%M:%SZ}",
-                False,
-            )
+            return receipts.waiting(name, f"{now:%Y-%m-%dT%H:%M:%SZ}")
+        progress.update("sent, waiting for its score", [])
         time.sleep(pause)
         pause = min(pause * 1.5, 2.0)
 
 
-def read_receipt(name: str, content: bytes) -> Receipt:
-    """The scorer's receipt from its JSON."""
-    try:
-        document = json.loads(content)
-        score = document["public_score"]
-        return Receipt(
-            submission=name,
-            status=str(document["status"]),
-            message=str(document["message"]),
-            public_score=None if score is None else float(score),
-            received=str(document["received"]),
-            counted=bool(document["counted"]),
-            classes={n: float(f1) for n, f1 in (document.get("classes") or {}).items()},
-            job=str(document.get("job") or ""),
-            image=str(document.get("image") or ""),
-        )
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise CloudError(
-            f"The receipt of {name} cannot be read. Your submission was received; ask your advisor."
-        ) from None
+#: Where it was before there were entries.
+read_receipt = receipts.read
