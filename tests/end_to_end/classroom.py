@@ -41,6 +41,7 @@ def enter(published: Path, work: Path) -> None:
         SETTINGS_PARAMETER=SETTINGS,
         BOARD_TABLE=BOARD,
         WORK_BUCKET="earth-work",
+        DATA_BUCKET="earth-data",
         VAULT_BUCKET=VAULT,
         SITE_BUCKET="earth-site",
     )
@@ -87,17 +88,21 @@ def _connect(cohort: fake_academy.FakeAcademy) -> None:
 
 
 def _score(cohort: fake_academy.FakeAcademy) -> None:
-    """As S3's event does, call the scorer for each upload."""
+    """As S3's events do, call the checker for each upload, and the scorer for what it wrote."""
     from infra.services.competition import handler
 
     done: set[str] = set()
     while True:
         for key in set(cohort.submissions()) - done:
             done.add(key)
-            now = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-            detail = {"bucket": {"name": "earth-work"}, "object": {"key": key}}
-            handler.scorer({"time": now, "detail": detail}, None)
+            handler.checker(_created(key), None)
+            handler.scorer(_created(key.replace("submissions/", "checked/", 1)), None)
         time.sleep(0.2)
+
+
+def _created(key: str) -> dict[str, Any]:
+    now = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {"time": now, "detail": {"bucket": {"name": "earth-work"}, "object": {"key": key}}}
 
 
 def _settings(projects: list[str]) -> str:

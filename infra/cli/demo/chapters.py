@@ -19,6 +19,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from infra.cli.close import close_cohort
+from infra.cli.demo.contest import choice, close_the_competition, marks_and_rival, news
 from infra.cli.demo.dead_guard import guard_dies
 from infra.cli.demo.kernel import Lab, as_html, run_notebook
 from infra.cli.demo.leftovers import leftovers
@@ -485,10 +486,14 @@ CHAPTERS = (
     spaces,
     notebooks,
     boards,
+    marks_and_rival,
+    choice,
     over_budget,
     doors,
     ledger,
     guard_dies,
+    close_the_competition,
+    news,
     pause,
     close_and_destroy,
     cloud_down,

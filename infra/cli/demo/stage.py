@@ -29,6 +29,13 @@ CDK = ROOT / "node_modules" / ".bin" / "cdk"
 #: So small that a four-hour GPU job is over it, and a small one and a space are not.
 CAP_USD = 5
 
+#: A channel as its link in Microsoft Teams names it; the ids are nobody's.
+CHANNEL = {
+    "tenant": "11111111-2222-3333-4444-555555555555",
+    "team": "66666666-7777-8888-9999-000000000000",
+    "channel": "19%3aacademy%40thread.tacv2",
+}
+
 START_SECONDS = 60
 
 
@@ -58,6 +65,7 @@ class Stage:
         document["ends"] = today + dt.timedelta(days=120)
         document["competition"]["closes"] = today + dt.timedelta(days=100)
         document["budget"]["per_learner_usd"] = CAP_USD
+        document["notify"]["teams"] = CHANNEL
         self.logs.mkdir(parents=True, exist_ok=True)
         path = self.logs / "cohort.yaml"
         path.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
