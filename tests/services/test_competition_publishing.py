@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
+import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -17,11 +19,11 @@ from infra.services.competition.final import Selection
 from infra.services.competition.ladder import Ladder
 from infra.services.competition.projects.climate_series import ClimateSeries, record
 from infra.services.competition.projects.project import Line
-from infra.services.competition.publishing import PUBLISH_ROUNDS, publish, with_marks
+from infra.services.competition.publishing import TURN_SECONDS, publish, with_marks
 from infra.services.competition.settings import CompetitionSettings
 from infra.services.competition.state import State
 from infra.services.competition.store import BoardTable
-from tests.services.test_competition_store import client, table
+from tests.services.test_competition_store import OneAtATime, client, table
 
 __all__ = ["client", "table"]
 
@@ -138,26 +140,131 @@ def test_a_freeze_stands_on_the_board_with_its_reason(
     assert "final" not in renew(table, at=CLOSES + DAY).board()
 
 
-def test_an_entry_that_comes_while_it_is_written_is_on_the_board(
+# --- many at once ---------------------------------------------------------------------------------
+def after_recording(
+    table: BoardTable, site: Site, now: dt.datetime = AT, pause: Callable[[float], object] = id
+) -> Any:
+    """What a scorer does whose entry is in the table."""
+    return publish(
+        PROJECT, SETTINGS, site, table, lambda: now, always=False, pause=lambda s: void(pause(s))
+    )
+
+
+def void(_: object) -> None:
+    return None
+
+
+def test_who_finds_its_entry_on_the_board_writes_nothing(
+    table: BoardTable, three: list[Entry]
+) -> None:
+    site = renew(table)
+    site.written.clear()
+    assert after_recording(table, site) is None
+    assert site.written == []
+    table.record(entry("heron", -2.0, -2.0), 5, LADDER)
+    assert "heron" in teams(after_recording(table, site))
+
+
+def test_an_entry_that_comes_while_another_writes_is_not_taken_for_written(
     table: BoardTable, three: list[Entry]
 ) -> None:
     late = [entry("heron", -2.0, -2.0)]
     site = Site(lambda: late and table.record(late.pop(), 5, LADDER))
-    assert "heron" in teams(renew(table, site).board())
+    renew(table, site)
+    assert "heron" not in teams(site.board())
+    assert after_recording(table, site) is not None
+    assert "heron" in teams(site.board())
+
+
+def test_one_writes_at_a_time_and_for_all_who_wait(client: Any) -> None:
+    """Twenty scorers at once, each with an entry: none goes before its entry is on the board, and
+    far fewer boards than entries are written."""
+    table = BoardTable("board", OneAtATime(client))
+    site, lock, writing, most = Site(), threading.Lock(), [0], [0]
+    missed: list[str] = []
+    start = threading.Barrier(20, timeout=30)
+
+    def slowly() -> None:
+        with lock:
+            writing[0] += 1
+            most[0] = max(most[0], writing[0])
+        time.sleep(0.02)
+        with lock:
+            writing[0] -= 1
+
+    site.meanwhile = slowly
+
+    def scorer(number: int) -> None:
+        team = f"team-{number:02}"
+        start.wait()
+        table.record(entry(team, -number / 100, 0.0), 5, LADDER)
+        after_recording(table, site, pause=lambda seconds: time.sleep(seconds / 20))
+        if team not in teams(site.board()):
+            missed.append(team)
+
+    threads = [threading.Thread(target=scorer, args=(n,)) for n in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert missed == []
+    assert most == [1]
+    assert 1 <= site.written.count("index.html") <= 5
+
+
+def test_the_turn_of_one_that_died_is_over_after_a_while(
+    table: BoardTable, three: list[Entry]
+) -> None:
+    assert table.take_turn(PROJECT, AT, TURN_SECONDS)
+    clock = [AT]
+
+    def wait(seconds: float) -> None:
+        clock[0] += dt.timedelta(seconds=seconds)
+
+    site = Site()
+    found = publish(PROJECT, SETTINGS, site, table, lambda: clock[0], always=False, pause=wait)
+    assert found is not None
+    assert clock[0] - AT >= dt.timedelta(seconds=TURN_SECONDS)
+
+
+def test_who_fails_gives_the_turn_back_and_claims_nothing(
+    table: BoardTable, three: list[Entry]
+) -> None:
+    def fail() -> None:
+        raise OSError("the bucket is gone")
+
+    with pytest.raises(OSError, match="bucket"):
+        renew(table, Site(fail))
+    assert table.published(PROJECT) == 0
+    assert after_recording(table, Site()) is not None
+
+
+def test_who_was_so_slow_that_the_turn_was_over_writes_again(
+    table: BoardTable, three: list[Entry]
+) -> None:
+    """Its older page may have replaced a newer one."""
+    clock, slept = [AT], [False]
+    other = Site()
+
+    def sleep() -> None:
+        if slept[0]:
+            return
+        slept[0] = True
+        clock[0] += dt.timedelta(seconds=2 * TURN_SECONDS)
+        table.record(entry("heron", -2.0, -2.0), 5, LADDER)
+        after_recording(table, other, now=clock[0])
+
+    site = Site(sleep)
+    publish(PROJECT, SETTINGS, site, table, lambda: clock[0])
+    assert "heron" in teams(other.board())
+    assert "heron" in teams(site.board())
     assert site.written.count("index.html") == 2
 
 
-def test_an_act_while_it_is_written_is_on_the_board(table: BoardTable, three: list[Entry]) -> None:
-    todo = [verbs.freeze]
-    site = Site(lambda: todo and do(table, todo.pop()))
-    assert renew(table, site).board()["phase"] == "frozen"
-
-
-def test_a_board_that_never_rests_is_given_up(table: BoardTable, three: list[Entry]) -> None:
-    site = Site(lambda: table.rebuild(PROJECT, LADDER))
-    with pytest.raises(RuntimeError, match="changes faster"):
-        renew(table, site)
-    assert site.written.count("index.html") == PUBLISH_ROUNDS
+def test_a_turn_that_never_comes_is_an_error(table: BoardTable, three: list[Entry]) -> None:
+    table.take_turn(PROJECT, AT, TURN_SECONDS)
+    with pytest.raises(RuntimeError, match="turn"):
+        after_recording(table, Site())
 
 
 # --- who is out -----------------------------------------------------------------------------------

@@ -74,7 +74,7 @@ def scorer(event: dict[str, Any], _context: Any) -> dict[str, Any]:
         project = event["publish"]
         if project not in settings.projects:
             raise Misconfigured(f"no project {str(project)[:40]!r}; have {settings.projects}")
-        return publish_and_tell(project, settings, files, table, _now)
+        return publish_and_tell(project, settings, files, table, _now) or {}
     created = _created(event, "checked/")
     if created is None:
         return {"status": "ignored"}

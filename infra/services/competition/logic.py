@@ -182,7 +182,7 @@ def score_checked(
         outcome = _Outcome("refused", str(fault))
     receipt = _receipt(header, outcome.status, outcome.message, **outcome.more)
     if outcome.changed:
-        publish_and_tell(header.project, settings, files, table, now)
+        publish_and_tell(header.project, settings, files, table, now, always=False)
     # Last: who waits for the receipt finds the board renewed.
     files.put_receipt(sender.receipt, receipt)
     return receipt
@@ -428,10 +428,18 @@ def _rescored(header: Header, body: Body, files: Files, table: BoardTable) -> Re
 
 # --- both -----------------------------------------------------------------------------------------
 def publish_and_tell(
-    project: str, settings: CompetitionSettings, files: Files, table: BoardTable, now: Now
-) -> dict[str, Any]:
-    """Write the project's board and pages, and tell what is new of it."""
-    document = publish(project, settings, files, table, now)
+    project: str,
+    settings: CompetitionSettings,
+    files: Files,
+    table: BoardTable,
+    now: Now,
+    *,
+    always: bool = True,
+) -> dict[str, Any] | None:
+    """Write the project's board and pages, and tell what is new of it; see `publish`."""
+    document = publish(project, settings, files, table, now, always=always)
+    if document is None:
+        return None
     try:
         news.tell(project, document, settings, files, table, now)
     except Exception:

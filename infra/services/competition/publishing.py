@@ -1,5 +1,8 @@
 """Writes a project's board and pages from the table.
 
+At a deadline fifty scorers want the board renewed at once. They take turns, and one writes for all
+who recorded their entry before it read the table: the others find theirs on the board and go.
+
 After the close the board has the final standings, and the last public board is kept beside it.
 """
 
@@ -7,6 +10,8 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import random
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
@@ -21,7 +26,10 @@ from infra.services.competition.settings import CompetitionSettings
 from infra.services.competition.state import State
 from infra.services.competition.store import BoardTable
 
-PUBLISH_ROUNDS = 10
+#: A scorer that died with the turn holds the others up for so long. Longer than writing takes.
+TURN_SECONDS = 30.0
+#: Waits for a turn, of up to half a second each: together longer than a turn.
+TRIES = 200
 #: So long after a close entries that came in time may still be scored.
 SETTLING = dt.timedelta(days=1)
 
@@ -40,28 +48,60 @@ def publish(
     files: Pages,
     table: BoardTable,
     now: Callable[[], dt.datetime],
-) -> dict[str, Any]:
-    """Write the project's board and pages from the table; the board's document.
+    *,
+    always: bool = True,
+    pause: Callable[[float], None] = time.sleep,
+) -> dict[str, Any] | None:
+    """Write the project's board and pages from the table.
 
-    Two scorers may write at once, and the one with the older reading last. So each looks again
-    after it wrote: whoever wrote last has seen everything, or writes once more.
+    Args:
+        always: write even if the pages show all that the table holds now: it may be another day, or
+            another phase.
+
+    Returns:
+        The board's document; None if another has written all that this one would.
+
+    Raises:
+        RuntimeError: if the turn to write did not come.
     """
+    wanted = table.generation(project)
+    for _ in range(TRIES):
+        if not always and table.published(project) >= wanted:
+            return None
+        turn = table.take_turn(project, now(), TURN_SECONDS)
+        if turn is None:
+            pause(random.uniform(0.05, 0.5))  # noqa: S311
+            continue
+        generation = None
+        try:
+            read = table.generation(project)
+            found = _write(project, settings, files, table, now())
+            generation = read
+        finally:
+            mine = table.end_turn(project, turn, generation)
+        # Who was so slow that the turn was over may have written over what is newer.
+        if mine:
+            return found
+    raise RuntimeError(f"the turn to write the board of {project} did not come")
+
+
+def _write(
+    project: str,
+    settings: CompetitionSettings,
+    files: Pages,
+    table: BoardTable,
+    at: dt.datetime,
+) -> dict[str, Any]:
     about = projects.of(project)
     fixed = tuple(about.lines(lambda name: files.answers(project, name)))
-    for _ in range(PUBLISH_ROUNDS):
-        generation = table.generation(project)
-        at = now()
-        state = table.state(project)
-        found = _document(project, about, fixed, settings, state, table, at)
-        text = json.dumps(found, indent=1)
-        files.put_page(f"boards/{project}.json", text)
-        files.put_page(f"{project}.html", page(found, settings.cohort))
-        files.put_page("index.html", index(settings.projects, settings.cohort))
-        if found["phase"] == "closed":
-            _keep_public(project, found, state.closes(settings), files, table, at)
-        if table.generation(project) == generation:
-            return found
-    raise RuntimeError(f"the board of {project} changes faster than it can be written")
+    state = table.state(project)
+    found = _document(project, about, fixed, settings, state, table, at)
+    files.put_page(f"boards/{project}.json", json.dumps(found, indent=1))
+    files.put_page(f"{project}.html", page(found, settings.cohort))
+    files.put_page("index.html", index(settings.projects, settings.cohort))
+    if found["phase"] == "closed":
+        _keep_public(project, found, state.closes(settings), files, table, at)
+    return found
 
 
 def _document(

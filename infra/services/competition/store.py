@@ -8,7 +8,8 @@ Items: `pk` is `project#<id>`; `sk` is one of
     team#<team>              the entry that is shown, and what was shown before
     mark#<team>              the latest entry of a reserved team
     selection#<team>         the entries that a team wants to be judged by
-    board                    `generation`, which grows with all that a board shows
+    board                    `generation`, which grows with all that a board shows; `published`,
+                             the one that its pages show; `turn`, whose it is to write them
     state, act#<instant>#<id>    what admins decided, and each thing that they did
     held#<key>, tried#<key>  submissions that wait for a freeze's end; hand-overs of lost ones
     told, news#<key>, news-day#<date>    what was told of the board, and how often a day
@@ -265,6 +266,42 @@ class BoardTable:
         """Grows with all that a board shows: a page made from an earlier one is out of date."""
         item = self._get(project, "board")
         return int(item["generation"]["N"]) if item else 0
+
+    def published(self, project: str) -> int:
+        """The generation that the pages show, at least."""
+        item = self._get(project, "board")
+        return int(item["published"]["N"]) if item and "published" in item else 0
+
+    def take_turn(self, project: str, now: dt.datetime, seconds: float) -> str | None:
+        """The turn to write the project's pages, for so long at most; None while another has it."""
+        turn = uuid.uuid4().hex
+        return (
+            turn
+            if self._update(
+                project,
+                "board",
+                "SET turn = :turn, turn_ends = :ends",
+                "attribute_not_exists(turn) OR turn_ends <= :now",
+                {
+                    ":turn": {"S": turn},
+                    ":ends": {"S": _instant(now + dt.timedelta(seconds=seconds))},
+                    ":now": {"S": _instant(now)},
+                },
+            )
+            else None
+        )
+
+    def end_turn(self, project: str, turn: str, generation: int | None) -> bool:
+        """Give the turn back, and note the generation that was written, if one was.
+
+        False if the turn was over already: another may have written meanwhile, or be about to."""
+        wrote = "" if generation is None else "SET published = :generation "
+        values = {":turn": {"S": turn}}
+        if generation is not None:
+            values[":generation"] = {"N": str(generation)}
+        return self._update(
+            project, "board", f"{wrote}REMOVE turn, turn_ends", "turn = :turn", values
+        )
 
     def lines(self, project: str) -> list[TeamLine]:
         """What is shown of each team. Sees every earlier entry."""
@@ -527,6 +564,24 @@ class BoardTable:
                 "ExpressionAttributeValues": {":one": {"N": "1"}},
             }
         }
+
+    def _update(
+        self, project: str, sort: str, expression: str, condition: str, values: Item
+    ) -> bool:
+        """Whether the condition held, and so the update was made."""
+        try:
+            self._client.update_item(
+                TableName=self._table,
+                Key=_key(project, sort),
+                UpdateExpression=expression,
+                ConditionExpression=condition,
+                ExpressionAttributeValues=values,
+            )
+        except ClientError as error:
+            if _condition_failed(error):
+                return False
+            raise
+        return True
 
     def _put(self, item: Item, **condition: Any) -> bool:
         try:

@@ -54,7 +54,7 @@ LEAST_RATIO = 1e-3
 
 
 @dataclass(frozen=True)
-class Scale:
+class ErrorScale:
     """What a series' errors are divided by."""
 
     mase_scale: float
@@ -66,7 +66,7 @@ class Answers:
     """The held-out values: for each point its value and its part; for each series its scale."""
 
     points: Mapping[Point, tuple[float, str]]
-    scales: Mapping[str, Scale]
+    scales: Mapping[str, ErrorScale]
 
     @classmethod
     def read(cls, answers_csv: str, scales_json: str) -> Answers:
@@ -96,9 +96,9 @@ class Answers:
         return cls(points, scales)
 
 
-def _scale(name: str, given: Mapping[str, Any]) -> Scale:
+def _scale(name: str, given: Mapping[str, Any]) -> ErrorScale:
     """A scale of 0 cannot divide: such a series is for the sealing to leave out."""
-    scale = Scale(
+    scale = ErrorScale(
         mase_scale=float(given["mase_scale"]),
         naive_mase={part: float(given[f"naive_mase_{part}"]) for part in PARTS},
     )
