@@ -463,42 +463,11 @@ def test_a_run_that_broke_off_before_the_receipt_is_finished_by_the_retry(
 ) -> None:
     key = world.upload(RIGHT)
     with monkeypatch.context() as patch:
-        patch.setattr(logic, "publish", lambda *_: (_ for _ in ()).throw(OSError("gone")))
+        patch.setattr(logic, "publish", lambda *_, **__: (_ for _ in ()).throw(OSError("gone")))
         with pytest.raises(OSError, match="gone"):
             world.score(key)
     assert world.score(key)["counted"] is True
     assert world.board()["entries"][0]["submissions"] == 1
-
-
-def test_two_scorers_at_once_lose_no_entry_on_the_page(world: World) -> None:
-    table, settings = BoardTable("earth-board"), CompetitionSettings.from_json(parameter())
-
-    class SlowFiles:
-        """While this one writes its page, another team's entry is written and published."""
-
-        def __init__(self, meanwhile: Any) -> None:
-            self.meanwhile, self.pages = meanwhile, {}  # type: ignore[var-annotated]
-
-        def answers(self, project: str, name: str) -> bytes:
-            raise AssertionError("a board of series needs no answers")
-
-        def put_receipt(self, key: str, receipt: dict[str, Any]) -> None: ...
-
-        def trained(self, job: str) -> str | None:
-            raise AssertionError("a board is written from the table alone")
-
-        def put_page(self, key: str, text: str) -> None:
-            if self.meanwhile:
-                meanwhile, self.meanwhile = self.meanwhile, None
-                meanwhile()
-            self.pages[key] = text
-
-    table.record(entry("falcon", 0.9), 5, LOWER)
-    files = SlowFiles(lambda: table.record(entry("heron", 0.8), 5, LOWER))
-    logic.publish("climate-series", settings, files, table, lambda: AT)
-    shown = json.loads(files.pages["boards/climate-series.json"])
-    assert [e["team"] for e in shown["entries"]] == ["heron", "falcon"]
-    assert "heron" in files.pages["climate-series.html"]
 
 
 class OneAtATime:
@@ -799,6 +768,21 @@ def test_an_entry_received_before_the_close_is_not_late_when_it_is_scored_after(
     world.now = CLOSED + dt.timedelta(hours=1)
     receipt = handler.scorer(event(key.replace("submissions/", "checked/", 1)), None)
     assert (receipt["late"], receipt["private_score"]) == (False, None)
+
+
+def test_what_came_in_time_is_not_late_because_the_same_came_again_and_was_scored_first(
+    world: World,
+) -> None:
+    """The first one's event was lost, say, and the steward finds it after the close."""
+    in_time, again = world.upload(RIGHT), world.upload(RIGHT)
+    assert world.score(again, CLOSED)["late"]
+    receipt = world.score(in_time, CLOSED - dt.timedelta(seconds=1))
+    assert (receipt["late"], receipt["counted"]) == (False, True)
+    [entry] = kept(world)
+    assert (entry.late, entry.key) == (False, in_time)
+    assert [line["team"] for line in world.board()["entries"]] == [entry.team]
+    repeated = world.score(again, CLOSED)
+    assert (repeated["late"], repeated["counted"]) == (False, False)
 
 
 def test_a_competition_that_was_opened_early_takes_submissions(world: World) -> None:

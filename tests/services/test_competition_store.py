@@ -177,6 +177,40 @@ def test_a_late_entry_is_kept_and_counted_and_moves_nothing(table: BoardTable) -
     assert [line.team for line in table.lines(PROJECT)] == ["owl"]
 
 
+def test_who_came_in_time_takes_the_place_of_the_same_content_that_was_late(
+    table: BoardTable, client: Any
+) -> None:
+    next_day = AT + dt.timedelta(days=1)
+    again = {"key": f"submissions/{PROJECT}/owl/again.npz"}
+    late = table.record(entry("owl", 0.9, at=next_day, late=True, **again), 1, HIGHER)
+    in_time = table.record(entry("owl", 0.9), 1, HIGHER, instead=late)
+    assert table.find(PROJECT, "owl", late.digest) == in_time
+    assert (in_time.late, in_time.key.endswith("a.npz")) == (False, True)
+    assert [line.team for line in table.lines(PROJECT)] == ["owl"]
+    assert table.used(PROJECT, AT.date()) == {"owl": 1}
+    assert table.used(PROJECT, next_day.date()).get("owl", 0) == 0
+    before = everything(client)
+    with pytest.raises(Duplicate):
+        table.record(entry("owl", 0.9), 9, HIGHER, instead=late)
+    assert everything(client) == before, "it happens once"
+
+
+def test_it_does_not_where_its_own_day_is_full(table: BoardTable, client: Any) -> None:
+    next_day = AT + dt.timedelta(days=1)
+    table.record(entry("owl", 0.5, "b"), 1, HIGHER)
+    late = table.record(entry("owl", 0.9, at=next_day, late=True), 1, HIGHER)
+    before = everything(client)
+    with pytest.raises(DayFull):
+        table.record(entry("owl", 0.9), 1, HIGHER, instead=late)
+    assert everything(client) == before
+
+
+def test_within_one_day_its_place_costs_nothing_more(table: BoardTable) -> None:
+    late = table.record(entry("owl", 0.9, at=AT + dt.timedelta(hours=1), late=True), 1, HIGHER)
+    assert not table.record(entry("owl", 0.9), 1, HIGHER, instead=late).late
+    assert table.used(PROJECT, AT.date()) == {"owl": 1}
+
+
 def test_days_are_counted_in_utc_and_for_each_team(table: BoardTable) -> None:
     zone = dt.timezone(dt.timedelta(hours=-5))
     table.record(entry("owl", 0.5, "a", dt.datetime(2026, 12, 1, 23, 0, tzinfo=zone)), 5, HIGHER)

@@ -285,14 +285,15 @@ def _enter(case: _Case) -> _Outcome:
         )
     project = projects.of(header.project)
     result = _result(case)
-    if known is None:
-        late = header.received >= case.state.closes(settings)
+    late = header.received >= case.state.closes(settings)
+    # The same content may have come again after the close, and have been scored before this one.
+    if known is None or (known.late and not late):
         # An entry keeps the provenance that it came with.
         source = _provenance(header, settings, case.files)
         entry = _entry(case, result, source, late=late)
         try:
             ladder = Ladder(project.better, project)
-            known = table.record(entry, settings.submissions_per_day, ladder)
+            known = table.record(entry, settings.submissions_per_day, ladder, instead=known)
         except Duplicate:
             known = table.find(entry.project, entry.team, entry.digest) or entry
         except DayFull:

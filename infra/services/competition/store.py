@@ -92,32 +92,46 @@ class BoardTable:
         item = self._get(project, f"entry#{team}#{digest}")
         return _entry(project, item) if item else None
 
-    def record(self, entry: Entry, limit: int, ladder: Ladder) -> Entry:
+    def record(
+        self, entry: Entry, limit: int, ladder: Ladder, *, instead: Entry | None = None
+    ) -> Entry:
         """Write the entry, count it on its day and keep what is shown: all or nothing.
 
         `ladder` says whether the entry moves what is shown; the entry as it was written says it.
         A late one is counted on its day and leaves the team's line as it is.
 
+        Args:
+            instead: the late entry of the same content, where this one came in time and is scored
+                after it. It takes the other's place, and the other's day gets its count back.
+
         Raises:
             Duplicate, DayFull: and then nothing was written.
         """
         written = _shown(entry, entry.public_score, moved=True)
+        # Within one day the count stays as it is.
+        counts = instead is None or _day(entry) != _day(instead)
 
         def writes() -> list[Write]:
             nonlocal written
-            found = [self._new_entry(written), self._used(entry, limit)]
+            line: list[Write] = []
             if not entry.late:
                 before = self._team(entry.project, entry.team)
-                written, line = _climb(entry, before.line, ladder)
-                found = [self._new_entry(written), self._used(entry, limit)]
+                written, shown = _climb(entry, before.line, ladder)
                 submissions = before.submissions + 1
-                found.append(self._put_team(entry.project, entry.team, before, line, submissions))
-            return [*found, self._pointer(entry), self._grown(entry.project)]
+                line = [self._put_team(entry.project, entry.team, before, shown, submissions)]
+            return [
+                self._new_entry(written, instead),
+                *([self._used(entry, limit)] if counts else []),
+                *([self._given_back(instead)] if counts and instead else []),
+                *line,
+                self._pointer(entry),
+                self._grown(entry.project),
+            ]
 
         def judge(failed: Sequence[bool]) -> None:
             if failed[0]:
                 raise Duplicate
-            if failed[1]:
+            if counts and failed[1]:
                 raise DayFull
 
         self._write(entry.project, writes, judge)
@@ -264,13 +278,15 @@ class BoardTable:
     # --- the board --------------------------------------------------------------------------------
     def generation(self, project: str) -> int:
         """Grows with all that a board shows: a page made from an earlier one is out of date."""
-        item = self._get(project, "board")
-        return int(item["generation"]["N"]) if item else 0
+        return self._board(project, "generation")
 
     def published(self, project: str) -> int:
         """The generation that the pages show, at least."""
-        item = self._get(project, "board")
-        return int(item["published"]["N"]) if item and "published" in item else 0
+        return self._board(project, "published")
+
+    def _board(self, project: str, count: str) -> int:
+        item = self._get(project, "board") or {}
+        return int(item[count]["N"]) if count in item else 0
 
     def take_turn(self, project: str, now: dt.datetime, seconds: float) -> str | None:
         """The turn to write the project's pages, for so long at most; None while another has it."""
@@ -519,23 +535,31 @@ class BoardTable:
             self._pause(random.uniform(0, min(2.0, 0.05 * 2**attempt)))  # noqa: S311
         raise RuntimeError(f"the board of {project} is too busy")
 
-    def _new_entry(self, entry: Entry) -> Write:
+    def _new_entry(self, entry: Entry, instead: Entry | None) -> Write:
         item = _key(entry.project, f"entry#{entry.team}#{entry.digest}") | _entry_members(entry)
-        return {
-            "Put": {
-                "TableName": self._table,
-                "Item": item,
-                "ConditionExpression": "attribute_not_exists(pk)",
+        put: Write = {"TableName": self._table, "Item": item}
+        if instead is None:
+            put["ConditionExpression"] = "attribute_not_exists(pk)"
+        else:
+            put["ConditionExpression"] = "#key = :key AND late = :late"
+            put["ExpressionAttributeNames"] = {"#key": "key"}
+            put["ExpressionAttributeValues"] = {
+                ":key": {"S": instead.key},
+                ":late": {"BOOL": True},
             }
-        }
+        return {"Put": put}
 
     def _used(self, entry: Entry, limit: int) -> Write:
-        day = entry.received.astimezone(dt.UTC).date()
+        key = _key(entry.project, f"day#{_day(entry)}#{entry.team}")
+        return {"Update": {"TableName": self._table, "Key": key, **_one_more("used", limit)}}
+
+    def _given_back(self, entry: Entry) -> Write:
         return {
             "Update": {
                 "TableName": self._table,
-                "Key": _key(entry.project, f"day#{day.isoformat()}#{entry.team}"),
-                **_one_more("used", limit),
+                "Key": _key(entry.project, f"day#{_day(entry)}#{entry.team}"),
+                "UpdateExpression": "ADD used :less",
+                "ExpressionAttributeValues": {":less": {"N": "-1"}},
             }
         }
 
@@ -716,6 +740,11 @@ def _climb(entry: Entry, before: TeamLine | None, ladder: Ladder) -> tuple[Entry
 
 def _shown(entry: Entry, score: float, *, moved: bool) -> Entry:
     return replace(entry, shown_score=score, moved=moved)
+
+
+def _day(entry: Entry) -> str:
+    """The day that an entry is counted on, UTC."""
+    return entry.received.astimezone(dt.UTC).date().isoformat()
 
 
 def _key(project: str, sort: str) -> Item:
