@@ -294,6 +294,12 @@ def _open_studio(environ: dict[str, Any]) -> Response:
 class _Handler(MotoRequestHandler):  # type: ignore[misc]
     """Moto's handler, which logs where the cloud logs and only what went wrong."""
 
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """The header Date, by which clients learn what time it is at AWS: the cloud's clock."""
+        return super().date_time_string(  # type: ignore[no-any-return]
+            runtime.current().clock.now().timestamp() if timestamp is None else timestamp
+        )
+
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         pass
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import socket
 import urllib.error
 import urllib.request
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
 
 import boto3
 import pytest
@@ -116,3 +118,10 @@ def test_only_one_cloud_runs_at_a_time(cloud, tmp_path):
 def test_another_account_is_refused(tmp_path):
     with pytest.raises(ValueError, match="has one account, 123456789012"):
         Cloud(state=tmp_path, account="111122223333")
+
+
+def test_answers_carry_the_clouds_time(cloud):
+    sts = client(cloud, "sts")
+    moved = runtime.current().clock.move(by=timedelta(days=40))
+    answer = sts.get_caller_identity()["ResponseMetadata"]["HTTPHeaders"]
+    assert abs(parsedate_to_datetime(answer["date"]) - moved) < timedelta(minutes=1)
