@@ -141,7 +141,7 @@ svg .bar { fill: var(--bar); }
 .drawn b { min-width: 1.6em; font-weight: 600; font-variant-numeric: tabular-nums; }
 .drawn .from b { text-align: right; }
 .drawn bdi { min-width: 0; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
-.drawn svg { display: block; width: 100%; height: 100%; overflow: visible; }
+.drawn svg { display: block; width: 100%; height: 0; min-height: 100%; overflow: visible; }
 .drawn line { stroke: var(--faint); stroke-width: 1.25; }
 .drawn circle { fill: var(--faint); }
 .drawn .strong line { stroke: var(--accent); stroke-width: 3; }
