@@ -34,7 +34,7 @@ def test_a_freeze_is_recorded_with_who_and_why_and_stands_on_the_board(world: Wo
     assert phase(world) == "frozen"
     [act] = world.table.acts(PROJECT, 10)
     assert (act.why, act.who) == ("the answers are wrong", CALLER)
-    assert abs(act.at - NOW) < dt.timedelta(minutes=5)
+    assert abs(act.at - dt.datetime.now(dt.UTC)) < dt.timedelta(minutes=5)
     assert world.board()["phase"] == "frozen"
     assert world.board()["reason"] == "the answers are wrong"
     again = world.verb("freeze", PROJECT)

@@ -144,7 +144,7 @@ def test_it_may_begin_anew_instead(world: World, monkeypatch: pytest.MonkeyPatch
     world.verb("rescore", PROJECT, "--yes")
     first = run_id(world)
     checker.silent = set()
-    later = NOW.replace(year=NOW.year + 1)
+    later = NOW + dt.timedelta(days=365)
     with monkeypatch.context() as patch:
         patch.setattr(command.Arena, "now", lambda _self: later)
         done = world.verb("rescore", PROJECT, "--yes", "--new")

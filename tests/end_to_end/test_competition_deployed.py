@@ -21,7 +21,7 @@ from tests.end_to_end.test_cohort_life import ANA, cdk, cohort_file
 from tests.end_to_end.test_cohort_life import cloud as cloud  # the fixture
 from tests.offline import whole_cloud
 
-pytestmark = pytest.mark.end_to_end
+pytestmark = [pytest.mark.end_to_end, pytest.mark.slow]
 
 CHANNEL = {
     "tenant": "11111111-2222-3333-4444-555555555555",

@@ -271,8 +271,8 @@ def test_lines_stand_where_the_private_part_puts_them() -> None:
         {"name": "expert", "score": 0.3, "kind": "expert"},
     ]
     gap = found["entries"][0]["gap_closed"]
-    # In logarithms half of the way; in ratios, a little more.
-    assert 0.5 < gap["value"] < 0.9
+    # A ratio: by its logarithm half of the way from baseline to expert.
+    assert gap["value"] == pytest.approx(0.5)
     bare = close(team("owl", -0.5, -0.25))
     assert (bare["lines"], bare["entries"][0]["gap_closed"]) == ([], None)
 

@@ -436,7 +436,8 @@ def test_lines_have_a_kind_and_with_units_the_gap_between_them_is_told() -> None
     assert kinds == ["floor", "baseline", "expert", "ceiling", "other"]
     [entry] = found["entries"]
     assert entry["gap_closed"]["low"] <= entry["gap_closed"]["value"] <= entry["gap_closed"]["high"]
-    assert entry["gap_closed"]["value"] == pytest.approx(0.5, abs=0.05)
+    # The score is a ratio, and 0.75 is less than half of the way from 1 to 0.5.
+    assert entry["gap_closed"]["value"] == pytest.approx(math.log(0.75) / math.log(0.5), abs=0.03)
     assert entry["near_expert"] is False
     expert = sure("jay", *(0.5 * (1 + at / 100) for at in range(8)))
     assert standings([expert], rules)["jay"]["near_expert"] is True
