@@ -42,12 +42,19 @@ def learner(
         _team_folder(arns, folder),
         # Only what is not there yet: S3 itself then overwrites nothing, so that a submission and
         # the time it was received at stay what they were. Source: "Enforce conditional writes on
-        # Amazon S3 buckets", S3 user guide.
+        # Amazon S3 buckets", S3 user guide. And only as the checker can read it: neither archived
+        # nor under a key that nobody else has.
         Statement(
             "Submit",
             ("s3:PutObject",),
             tuple(arns.objects("work", prefix) for prefix in submissions),
-            when={"Null": {"s3:if-none-match": "false"}},
+            when={
+                "Null": {
+                    "s3:if-none-match": "false",
+                    "s3:x-amz-server-side-encryption-customer-algorithm": "true",
+                },
+                "StringEqualsIfExists": {"s3:x-amz-storage-class": "STANDARD"},
+            },
             why=OBJECTS_OF_PREFIX,
         ),
         Statement(
@@ -413,7 +420,7 @@ def scorer(arns: Arns) -> list[Statement]:
         ),
         Statement(
             "KeepBoard",
-            ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:Query"),
+            _BOARD_USE,
             (arns.table(arns.names.board_table),),
         ),
         _key(arns, "records", "dynamodb", _TABLE_KEY_USE),
@@ -438,13 +445,7 @@ def steward(arns: Arns) -> list[Statement]:
         ),
         Statement(
             "KeepBoard",
-            (
-                "dynamodb:DeleteItem",
-                "dynamodb:GetItem",
-                "dynamodb:PutItem",
-                "dynamodb:Query",
-                "dynamodb:UpdateItem",
-            ),
+            _BOARD_USE,
             (arns.table(arns.names.board_table),),
         ),
         _key(arns, "records", "dynamodb", _TABLE_KEY_USE),
@@ -493,6 +494,13 @@ def of_the_academy_but_the_scorer(arns: Arns) -> dict[str, dict[str, str]]:
 
 
 # --- parts ----------------------------------------------------------------------------------------
+_BOARD_USE = (
+    "dynamodb:DeleteItem",
+    "dynamodb:GetItem",
+    "dynamodb:PutItem",
+    "dynamodb:Query",
+    "dynamodb:UpdateItem",
+)
 _TABLE_KEY_USE = (
     # Source: "Using encrypted tables: authorizing use of a customer managed key" (DynamoDB guide).
     "kms:Decrypt",

@@ -51,7 +51,12 @@ def learner(cloud: Cloud) -> dict[str, str]:
         PolicyDocument="""{"Version": "2012-10-17", "Statement": [{
             "Effect": "Allow", "Action": "s3:PutObject",
             "Resource": "arn:aws:s3:::work/submissions/land-cover/falcon/*",
-            "Condition": {"Null": {"s3:if-none-match": "false"}}}]}""",
+            "Condition": {
+                "Null": {
+                    "s3:if-none-match": "false",
+                    "s3:x-amz-server-side-encryption-customer-algorithm": "true"
+                },
+                "StringEqualsIfExists": {"s3:x-amz-storage-class": "STANDARD"}}}]}""",
     )
     return credentials.for_role(arn, session_name="ana")
 
@@ -105,6 +110,19 @@ def test_another_value_of_the_header_is_no_way_around(cloud: Cloud, s3: Any) -> 
     for value in ('"0"', "0", "**", "W/*"):
         answer = code(lambda value=value: s3.put_object(**new, Body=b"y", IfNoneMatch=value))
         assert answer == ("NotImplemented", 501), value
+    assert body(cloud, new["Key"]) == b"first"
+
+
+def test_a_submission_is_stored_as_any_reader_can_read_it(cloud: Cloud, s3: Any) -> None:
+    new = {"Bucket": "work", "Key": f"{OURS}e.npz", "Body": b"first", "IfNoneMatch": "*"}
+    for other in (
+        {"StorageClass": "GLACIER"},
+        {"StorageClass": "DEEP_ARCHIVE"},
+        {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": "k" * 32},
+    ):
+        answer = code(lambda other=other: s3.put_object(**new, **other))
+        assert answer == ("AccessDenied", 403), other
+    s3.put_object(**new, StorageClass="STANDARD")
     assert body(cloud, new["Key"]) == b"first"
 
 

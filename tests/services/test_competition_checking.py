@@ -11,16 +11,22 @@ import random
 import subprocess
 import sys
 import zlib
+from collections.abc import Iterator
 from typing import Any
 
+import boto3
 import numpy as np
 import pytest
 from academy import kaggle as form
+from botocore.exceptions import ClientError
+from botocore.stub import Stubber
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from moto import mock_aws
 
 from benchmarks import scoring
 from infra.services.competition import checking
+from infra.services.competition.aws import AwsFiles
 from infra.services.competition.checking import canonical, climate_series, land_cover, rle
 from infra.services.competition.checking import selection as selections
 from infra.services.competition.checking.canonical import Header
@@ -398,6 +404,48 @@ def test_what_checks_knows_nothing_of_answers() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert found.stdout.strip() == "[]"
+
+
+# --- in the bucket --------------------------------------------------------------------------------
+KEY = "submissions/land-cover/falcon/x.npz"
+
+
+@pytest.fixture
+def files(monkeypatch: pytest.MonkeyPatch) -> Iterator[AwsFiles]:
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    with mock_aws():
+        boto3.client("s3").create_bucket(Bucket="work")
+        yield AwsFiles(work="work")
+
+
+@pytest.mark.parametrize("kind", ["GLACIER", "DEEP_ARCHIVE"])
+def test_an_archived_file_is_a_fault_of_its_sender(files: AwsFiles, kind: str) -> None:
+    boto3.client("s3").put_object(Bucket="work", Key=KEY, Body=MAPS, StorageClass=kind)
+    upload = files.upload(KEY, None, 1000)
+    assert upload is not None
+    assert (upload.key, upload.content, upload.version) == (KEY, b"", "")
+    assert "send it again with academy.submit" in upload.fault
+
+
+def test_what_can_be_read_has_no_fault(files: AwsFiles) -> None:
+    boto3.client("s3").put_object(Bucket="work", Key=KEY, Body=MAPS)
+    upload = files.upload(KEY, None, len(MAPS))
+    assert upload is not None
+    assert (upload.content, upload.fault) == (MAPS, "")
+
+
+def test_a_file_under_a_key_of_its_senders_own_is_a_fault_too(files: AwsFiles) -> None:
+    # moto gives such a file out; S3 answers this.
+    with Stubber(files._s3) as s3:
+        s3.add_client_error("get_object", "InvalidRequest", "The object was stored using a form of")
+        upload = files.upload(KEY, "v1", 1000)
+        assert upload is not None
+        assert (upload.content, upload.version) == (b"", "v1")
+        assert "cannot be read" in upload.fault
+        s3.add_client_error("get_object", "AccessDenied")
+        with pytest.raises(ClientError, match="AccessDenied"):
+            files.upload(KEY, "v1", 1000)
 
 
 # --- memory ---------------------------------------------------------------------------------------

@@ -161,6 +161,33 @@ def with_header(text: bytes) -> bytes:
     return zipped({"held-out-01": header(text)})
 
 
+def shared() -> bytes:
+    """Members of one compressed stream: what stands beside each one's name spans the next ones."""
+    raw = npy(np.zeros((3, 3), np.uint8))
+    pack = zlib.compressobj(wbits=-15)
+    # Blocks of no values take time and give nothing.
+    stream = b"\0\0\0\xff\xff" * 1000 + pack.compress(raw) + pack.flush()
+    names = [f"{name}.npy".encode() for name in SHAPES]
+    sizes = (0, 0x21, zlib.crc32(raw), len(stream), len(raw))
+    step = 30 + len(names[0])
+    local = directory = b""
+    for number, name in enumerate(names):
+        spanned = step * (len(names) - 1 - number)
+        plain = struct.pack("<HHH", 20, 0, 8)
+        start = struct.pack("<HHLLL", *sizes) + struct.pack("<H", len(name))
+        directory += b"PK\1\2\x14\3" + plain + start
+        directory += struct.pack("<HHHHLL", 0, 0, 0, 0, 0, step * number) + name
+        local += b"PK\3\4" + plain + start + struct.pack("<H", spanned) + name
+    data, count = local + stream, len(names)
+    places = (0, 0, count, count, len(directory), len(data), 0)
+    return data + directory + b"PK\5\6" + struct.pack("<HHHHLLH", *places)
+
+
+def with_size(size: int) -> bytes:
+    """Its first member says to have so many compressed bytes."""
+    return set_bytes(RIGHT, RIGHT.index(b"PK\1\2") + 20, struct.pack("<L", size))
+
+
 MANY = [(f"x{number}.npy", b"") for number in range(3000)]
 FEW = [(f"x{number}.npy", b"") for number in range(3)]
 UNFILLED = np.ones((4, 9), np.uint8)
@@ -211,6 +238,9 @@ WRONG = {
     "encrypted": (flagged(RIGHT), "Scene held-out-01 is encrypted."),
     "bzip2": (with_method(zipfile.ZIP_BZIP2), "compressed in a way that numpy does not write"),
     "lzma": (with_method(zipfile.ZIP_LZMA), "compressed in a way that numpy does not write"),
+    "members that share bytes": (shared(), "reach into the next member or beyond the file"),
+    "more bytes than are between members": (with_size(400), "its 400 bytes reach into the next"),
+    "more bytes than the file": (with_size(2_000_000_000), "Scene held-out-01 cannot be unpacked"),
     "content damaged": (
         set_bytes(RIGHT, RIGHT.index(b"held-out-01.npy") + 80, bytes(30)),
         "Scene held-out-01 cannot be unpacked",
@@ -303,6 +333,20 @@ def test_a_bomb_is_not_unpacked_beyond_its_shape(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(Fault, match="more values"):
         read(content)
     assert unpacked < 1000
+
+
+def test_of_members_that_share_bytes_none_is_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = shared()
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        # It is well formed but for that: together they are larger than the file.
+        assert sum(member.compress_size for member in archive.infolist()) > 3 * len(content)
+
+    def opened(*_: Any) -> None:
+        raise AssertionError("a member was opened")
+
+    monkeypatch.setattr(zipfile.ZipFile, "open", opened)
+    with pytest.raises(Fault, match="reach into the next member"):
+        read(content)
 
 
 def test_a_directory_of_a_hundred_thousand_names_is_not_read(

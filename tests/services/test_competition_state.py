@@ -102,7 +102,8 @@ def test_a_freeze_says_why_and_ends() -> None:
 
 
 def test_a_freeze_beyond_the_close_ends_closed_or_with_a_new_last_day() -> None:
-    assert do(verbs.reopen, FROZEN, LATE).phase(SETTINGS, LATE) == "closed"
+    with pytest.raises(ValueError, match="private scores are shown"):
+        do(verbs.reopen, FROZEN, LATE)
     closed = do(verbs.close, FROZEN, LATE)
     # Nobody who came in time is late by it, and nobody late is in time.
     assert (closed.phase(SETTINGS, LATE), closed.closes(SETTINGS)) == ("closed", CLOSES)
@@ -113,8 +114,28 @@ def test_a_freeze_beyond_the_close_ends_closed_or_with_a_new_last_day() -> None:
 def test_a_result_can_be_frozen_while_it_is_computed_anew() -> None:
     frozen = do(verbs.freeze, CLOSED, LATE)
     assert frozen.phase(SETTINGS, LATE) == "frozen"
-    again = do(verbs.reopen, frozen, LATE)
+    again = do(verbs.close, frozen, LATE)
     assert (again.phase(SETTINGS, LATE), again.closes(SETTINGS)) == ("closed", MIDDLE)
+
+
+def test_what_came_between_a_close_and_its_reopening_stays_late() -> None:
+    hour = dt.timedelta(hours=1)
+    again = do(verbs.reopen, CLOSED, MIDDLE + hour, until=MIDDLE.date())
+    closed = CLOSED.closes(SETTINGS)
+    for received, late in (
+        (closed - hour, False),
+        (closed, True),
+        (MIDDLE + hour / 2, True),
+        (MIDDLE + hour, False),
+        (again.closes(SETTINGS), True),
+    ):
+        assert again.late(SETTINGS, received) == late, received
+    assert State.from_json(again.to_json(), again.version) == again
+
+
+def test_a_day_that_no_calendar_goes_beyond_is_refused() -> None:
+    with pytest.raises(ValueError, match="no last day"):
+        do(verbs.extend, State(), MIDDLE, until=dt.date.max)
 
 
 def test_a_close_is_at_once_and_a_reopening_counts_its_last_day_in_full() -> None:

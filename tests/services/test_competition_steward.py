@@ -8,14 +8,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import boto3
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from moto import mock_aws
 
+from infra.services.competition import stewarding
 from infra.services.competition.settings import CompetitionSettings
+from infra.services.competition.steward_aws import AwsWorld
 from infra.services.competition.stewarding import (
     HAND_OVERS,
     MOST_AT_ONCE,
+    MOST_GIVEN_UP,
     MOST_NAMED,
     Steward,
     Stored,
@@ -61,6 +66,7 @@ class Held:
 @dataclass
 class Phase:
     phase_now: str
+    version: int = 0
 
     def phase(self, _settings: Any, _now: dt.datetime) -> str:
         return self.phase_now
@@ -84,9 +90,19 @@ class Arena:
     broken: set[str] = field(default_factory=set)
     time_left: int = 1_000_000
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Whoever freezes it, or lets it go on, changes the version of its state."""
+        if name == "frozen":
+            self.__dict__["version"] = self.__dict__.get("version", 0) + 1
+        super().__setattr__(name, value)
+
     # --- the world --------------------------------------------------------------------------------
     def settings(self) -> CompetitionSettings:
         return settings(*self.projects)
+
+    def teams(self, project: str) -> list[str]:
+        parts = [key.split("/") for key in self.files]
+        return sorted({each[2] for each in parts if len(each) > 3 and each[1] == project})
 
     def stored(self, prefix: str) -> Iterator[Stored]:
         self._may("list")
@@ -98,9 +114,13 @@ class Arena:
     def receipt(self, key: str) -> dict[str, Any] | None:
         return self.receipts.get(key)
 
-    def put_receipt(self, key: str, receipt: dict[str, Any]) -> None:
+    def put_receipt(self, key: str, receipt: dict[str, Any], *, over_waiting: bool = False) -> bool:
         self._may("receipt")
+        there = self.receipts.get(key)
+        if there is not None and not (over_waiting and there["status"] == "waiting"):
+            return False
         self.receipts[key] = receipt
+        return True
 
     def check(self, key: str, version: str | None) -> None:
         self._may("check")
@@ -123,7 +143,7 @@ class Arena:
 
     # --- the table --------------------------------------------------------------------------------
     def state(self, _project: str) -> Phase:
-        return Phase("frozen" if self.frozen else "open")
+        return Phase("frozen" if self.frozen else "open", self.__dict__["version"])
 
     def held(self, project: str) -> list[Held]:
         return [each for each in self.keeps.values() if each.key.split("/")[1] == project]
@@ -275,10 +295,12 @@ def test_a_teams_flood_does_not_keep_anothers_waiting(arena: Arena) -> None:
 def test_what_there_is_no_time_for_is_left_for_the_next_hour(arena: Arena) -> None:
     for team in ("eagle", "falcon", "heron"):
         arena.send(team)
-    arena.time_left = 2
-    assert arena.hour()["left"] == 1
-    arena.time_left = 10
-    assert arena.hour()["handed"] == 1
+    arena.time_left = 11
+    counts = arena.hour()
+    assert counts["handed"] + counts["left"] == 3
+    assert counts["left"] > 0
+    arena.time_left = 1_000
+    assert arena.hour()["handed"] == counts["left"]
     assert len({key for key, _ in arena.checked}) == 3
 
 
@@ -301,6 +323,7 @@ def test_a_key_that_the_library_does_not_make_is_passed_over(arena: Arena, key: 
 
 
 def test_a_project_that_fails_does_not_touch_the_others(arena: Arena) -> None:
+    arena.send("falcon")
     mine = arena.send("falcon", project="climate-series")
     stored = arena.stored
 
@@ -316,7 +339,82 @@ def test_a_project_that_fails_does_not_touch_the_others(arena: Arena) -> None:
     assert arena.published == ["land-cover", "climate-series"]
 
 
+def test_a_receipt_that_came_meanwhile_stays(arena: Arena) -> None:
+    arena.works = False
+    key = arena.send("falcon")
+    for _ in range(HAND_OVERS):
+        arena.hour()
+    arena.notify = lambda *_: arena.receipts.update(  # type: ignore[method-assign]
+        {receipt_of(key): {"status": "scored"}}
+    )
+    assert arena.hour()["given_up"] == 0
+    assert arena.receipts[receipt_of(key)] == {"status": "scored"}
+
+
+def test_what_a_team_has_beyond_measure_is_passed_over_and_told_once(
+    arena: Arena, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stewarding, "MOST_OF_A_TEAM", 30)
+    monkeypatch.setattr(stewarding, "PAGE", 10)
+    for index in range(40):
+        arena.send("eagle", f"{index:02d}.npz")
+    mine = arena.send("falcon")
+    assert arena.hour()["handed"] == 31
+    assert mine in [key for key, _ in arena.checked]
+    [(subject, text)] = arena.notices
+    assert subject == "earth: more than 30 files of one team"
+    assert "  submissions/land-cover/eagle/" in text
+    assert "falcon" not in text
+    assert arena.hour()["handed"] == 0
+    assert len(arena.notices) == 1
+
+
+def test_one_run_gives_up_no_more_than_it_has_time_to_write(arena: Arena) -> None:
+    arena.works = False
+    for index in range(MOST_GIVEN_UP + 5):
+        arena.send("falcon", f"{index:03d}.npz")
+    for _ in range(HAND_OVERS):
+        arena.hour()
+    counts = arena.hour()
+    assert (counts["given_up"], counts["left"]) == (MOST_GIVEN_UP, 5)
+    assert arena.hour()["given_up"] == 5
+
+
 # --- freezes --------------------------------------------------------------------------------------
+@pytest.mark.parametrize("time_left", [100, 1_000_000])
+def test_a_flood_that_waited_keeps_no_team_and_no_project_waiting(
+    arena: Arena, time_left: int
+) -> None:
+    arena.frozen = True
+    for index in range(3000):
+        arena.check(arena.send("eagle", f"{index:04d}.npz"), None)
+    arena.now += dt.timedelta(minutes=1)
+    mine = arena.send("falcon")
+    arena.check(mine, None)
+    other = arena.send("falcon", project="climate-series")
+    arena.check(other, None)
+    lost = arena.send("falcon", "lost.npz", project="climate-series")
+    arena.checked.clear()
+    arena.frozen, arena.time_left = False, time_left
+    counts = arena.hour()
+    assert {mine, other, lost} <= {key for key, _ in arena.checked}
+    assert counts["handed"] <= MOST_AT_ONCE + 2
+    assert counts["handed"] + counts["left"] == 3003
+
+
+def test_tries_of_one_freeze_do_not_count_after_the_next(arena: Arena) -> None:
+    key = arena.send("falcon")
+    arena.frozen = True
+    arena.check(key, None)
+    arena.works = False
+    for _ in range(HAND_OVERS + 1):
+        arena.frozen = False
+        assert arena.hour()["handed"] == 1
+        arena.frozen = True
+    assert arena.receipts[receipt_of(key)] == {"status": "waiting"}
+    assert arena.notices == []
+
+
 def test_what_waits_is_left_while_it_is_frozen_and_scored_when_it_goes_on(arena: Arena) -> None:
     key = arena.send("falcon")
     arena.frozen = True
@@ -391,3 +489,36 @@ def test_whatever_happens_nothing_is_lost_in_the_end(steps: list[tuple[str, str]
         assert (status == "failed") == (key in told)
     assert arena.keeps == {}
     assert set(arena.files) == set(sent)
+
+
+# --- the bucket -----------------------------------------------------------------------------------
+RECEIPT = "receipts/land-cover/falcon/1.npz.json"
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[AwsWorld]:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    with mock_aws():
+        boto3.client("s3").create_bucket(Bucket="work")
+        yield AwsWorld(
+            cohort="earth", settings="s", work="work", checker="c", scorer="s", notices="n"
+        )
+
+
+def test_the_teams_of_a_project_are_its_folders(bucket: AwsWorld) -> None:
+    for key in ("land-cover/eagle/1", "land-cover/eagle/2", "land-cover/falcon/1", "sst/heron/1"):
+        boto3.client("s3").put_object(Bucket="work", Key=f"submissions/{key}")
+    assert list(bucket.teams("land-cover")) == ["eagle", "falcon"]
+    assert len(list(bucket.stored("submissions/land-cover/eagle/"))) == 2
+
+
+@pytest.mark.parametrize("status", ["scored", "refused", "waiting"])
+def test_a_receipt_is_written_where_there_is_none(bucket: AwsWorld, status: str) -> None:
+    assert bucket.put_receipt(RECEIPT, {"status": status})
+    assert not bucket.put_receipt(RECEIPT, {"status": "failed"})
+    assert bucket.receipt(RECEIPT) == {"status": status}
+    over = bucket.put_receipt(RECEIPT, {"status": "failed"}, over_waiting=True)
+    assert over == (status == "waiting")
+    assert bucket.receipt(RECEIPT) == {"status": "failed" if over else status}

@@ -11,6 +11,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from infra.assurance import iam
 from infra.constructs import policies
 from infra.constructs.statements import Statement, document
 from infra.offline import lambda_runtime, notifications
@@ -22,6 +23,9 @@ from tests.offline.small_cloud import zipped
 
 WORK = "earth-2026-fall-123456789012-us-east-1-work"
 LOST = "submissions/land-cover/falcon/20261201T120000Z-0123abcd.npz"
+
+#: A key that the sender gives, which S3 uses and forgets.
+OWN_KEY = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": "k" * 32}
 
 #: Says that it was called, and with what.
 CALLED = """
@@ -254,6 +258,11 @@ def test_a_learner_adds_submissions_and_overwrites_none(
     s3 = whole_cloud.client(cloud, "s3", keys)
     new = {"Bucket": WORK, "Key": "submissions/land-cover/falcon/new.npz"}
     refused(lambda: s3.put_object(**new, Body=b"x"))
+    for kind in ("GLACIER", "DEEP_ARCHIVE", "STANDARD_IA"):
+        refused(
+            lambda kind=kind: s3.put_object(**new, Body=b"x", IfNoneMatch="*", StorageClass=kind)
+        )
+    refused(lambda: s3.put_object(**new, Body=b"x", IfNoneMatch="*", **OWN_KEY))
     s3.put_object(**new, Body=b"x", IfNoneMatch="*")
     with pytest.raises(ClientError, match="PreconditionFailed"):
         s3.put_object(**new, Body=b"y", IfNoneMatch="*")
@@ -267,3 +276,28 @@ def test_a_learner_adds_submissions_and_overwrites_none(
     refused(lambda: s3.put_object(Bucket=WORK, Key="checked/land-cover/falcon/x", IfNoneMatch="*"))
     refused(lambda: s3.get_object(Bucket=WORK, Key="checked/land-cover/falcon/2.npz"))
     assert s3.get_object(**new)["Body"].read() == b"x"
+
+
+@pytest.mark.parametrize(
+    ("headers", "allowed"),
+    [
+        ({}, True),
+        ({"x-amz-storage-class": "STANDARD"}, True),
+        ({"x-amz-storage-class": "GLACIER"}, False),
+        ({"x-amz-server-side-encryption-customer-algorithm": "AES256"}, False),
+    ],
+)
+def test_a_learner_sends_only_what_the_checker_can_read(
+    academy: Any, headers: dict[str, str], allowed: bool
+) -> None:
+    [team, *_] = academy.cohort.teams
+    statements = policies.learner(academy.arns, academy.cohort, team, "ana")
+    given = {"if-none-match": "*", **headers}
+    request = iam.Request(
+        iam.Principal.session("arn:aws:sts::123456789012:assumed-role/ana/ana", role_arn="ana"),
+        "s3:PutObject",
+        f"arn:aws:s3:::{WORK}/submissions/land-cover/falcon/new.npz",
+        {f"s3:{name}": value for name, value in given.items()},
+    )
+    own = iam.Policies(identity=(iam.Policy.parse(document(statements)),))
+    assert iam.decide(request, own).allowed is allowed

@@ -238,7 +238,13 @@ def test_a_learner_adds_submissions_and_overwrites_none(permissions, academy):
     [(sid, statement)] = writing
     assert sid == "Submit"
     assert statement["Action"] == ["s3:PutObject"]
-    assert statement["Condition"] == {"Null": {"s3:if-none-match": "false"}}
+    assert statement["Condition"] == {
+        "Null": {
+            "s3:if-none-match": "false",
+            "s3:x-amz-server-side-encryption-customer-algorithm": "true",
+        },
+        "StringEqualsIfExists": {"s3:x-amz-storage-class": "STANDARD"},
+    }
 
 
 def test_a_learner_cannot_write_their_own_receipt(permissions, academy):

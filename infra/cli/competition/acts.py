@@ -73,6 +73,7 @@ def close_now(project: str, file: Path, why: str) -> None:
         lambda state, at, who: rules.close(state, arena.settings, at=at, who=who, why=why)
     )
     _say_phase(arena, after)
+    release(arena)
     arena.publish()
 
 

@@ -245,7 +245,10 @@ def _end(arena: Arena, run: Run, why: str) -> None:
     if state.frozen and state.reason == run.reason:
 
         def thaw(state: State, at: dt.datetime, who: str) -> tuple[State, Act]:
-            return rules.reopen(state, arena.settings, at=at, who=who, why=f"{DONE} {run.id}")
+            # Its close may have passed meanwhile; then it is closed, as it would have been.
+            over = state.closes(arena.settings) <= at
+            go_on = rules.close if over else rules.reopen
+            return go_on(state, arena.settings, at=at, who=who, why=f"{DONE} {run.id}")
 
         arena.act(thaw)
         release(arena)

@@ -220,6 +220,8 @@ _S3_KEYS = _keys(
     "x-amz-metadata-directive",
     "x-amz-server-side-encryption",
     "x-amz-server-side-encryption-aws-kms-key-id",
+    # Never there: a call with this header is refused, see _S3_REFUSED.
+    "x-amz-server-side-encryption-customer-algorithm",
     "x-amz-storage-class",
 )
 

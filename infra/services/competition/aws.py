@@ -20,6 +20,11 @@ from infra.services.competition.submission import Upload
 
 log = logging.getLogger(__name__)
 
+#: What S3 answers to who reads an object that is archived, or under a key of its sender's own.
+#: Sources: "GetObject" and "Error responses" in the S3 API reference.
+_UNREADABLE = ("InvalidObjectState", "InvalidRequest")
+_STORED = "The file is stored in a way that cannot be read; send it again with academy.submit."
+
 _CONFIG = Config(
     connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 4}
 )
@@ -58,9 +63,17 @@ class AwsFiles:
     def upload(self, key: str, version: str | None, limit: int) -> Upload | None:
         """The submission as it was uploaded, not what replaced it since; None if it is gone.
 
-        Of a file of more than `limit` bytes no more than shows it is read.
+        Of a file of more than `limit` bytes no more than shows it is read. One that S3 does not
+        give out has a fault in place of its content.
         """
-        found = self._opened(key, version)
+        try:
+            found = self._opened(key, version)
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in _UNREADABLE:
+                raise
+            # Nor does S3 say then when it came.
+            now = dt.datetime.now(dt.UTC)
+            return Upload(key, b"", now, {}, version or "", fault=_STORED)
         if found is None:
             return None
         with found["Body"] as body:

@@ -42,6 +42,9 @@ from infra.services.competition.submission import Sender, Upload
 
 log = logging.getLogger(__name__)
 
+#: Nobody needs as many; each reads the team's entries.
+SELECTIONS_A_DAY = 20
+
 Receipt = dict[str, Any]
 Now = Callable[[], dt.datetime]
 
@@ -122,6 +125,8 @@ def _content(
 ) -> Content:
     if sender.project not in settings.projects:
         raise Fault(f"There is no competition {sender.project} in {settings.cohort}.")
+    if upload.fault:
+        raise Fault(upload.fault)
     task = files.task(sender.project)
     return checking.check(sender.project, sender.name, upload.content, task)
 
@@ -183,8 +188,13 @@ def score_checked(
     receipt = _receipt(header, outcome.status, outcome.message, **outcome.more)
     if outcome.changed:
         publish_and_tell(header.project, settings, files, table, now, always=False)
-    # Last: who waits for the receipt finds the board renewed.
+    # Who waits for the receipt finds the board renewed.
     files.put_receipt(sender.receipt, receipt)
+    # Only what an admin has frozen is ever held; and no result is shown while anything is.
+    if case.state.version and outcome.status != "waiting":
+        table.release(header.project, header.key)
+        if case.phase == "closed":
+            publish_and_tell(header.project, settings, files, table, now)
     return receipt
 
 
@@ -226,8 +236,14 @@ def _mark(case: _Case) -> _Outcome:
 def _select(case: _Case) -> _Outcome:
     """Which entries count at the close; the later word of a team's is the one that holds."""
     header, closes = case.header, case.state.closes(case.settings)
-    if header.received >= closes:
+    if case.state.late(case.settings, header.received):
         raise Fault(f"The competition closed on {_instant(closes)}; entries are selected before.")
+    day = header.received.astimezone(dt.UTC).date()
+    if case.table.asked(header.project, header.team, "select", day) > SELECTIONS_A_DAY:
+        raise Fault(
+            f"Your team has selected {SELECTIONS_A_DAY} times on {day} (UTC). The next day begins "
+            "at 00:00 UTC; until then the last one holds."
+        )
     chosen = tuple(_chosen(case, entry) for entry in selection.entries(header.members))
     wanted = Selection(
         entries=tuple(entry.digest for entry in chosen),
@@ -235,7 +251,7 @@ def _select(case: _Case) -> _Outcome:
         learner=header.learner,
     )
     holds = case.table.select(header.project, header.team, wanted)
-    if holds.received > header.received:
+    if holds.entries != wanted.entries:
         message = "A later selection of your team's holds already; this one changes nothing."
     else:
         several = len(chosen) > 1
@@ -253,7 +269,7 @@ def _chosen(case: _Case, wanted: str) -> Entry:
     header = case.header
     found = [
         entry
-        for entry in case.table.entries(header.project, header.team)
+        for entry in case.table.entries(header.project, header.team, records=False)
         if entry.digest.startswith(wanted)
     ]
     if not found:
@@ -266,6 +282,8 @@ def _chosen(case: _Case, wanted: str) -> Entry:
     [entry] = found
     if entry.late:
         raise Fault(f"The entry {wanted[:SHORT]} came after the close and cannot count.")
+    if entry.fault:
+        raise Fault(f"The entry {wanted[:SHORT]} counts no more: {entry.fault}")
     if (reason := case.state.removed(header.team, entry.digest)) is not None:
         raise Fault(f"The entry {wanted[:SHORT]} is disqualified: {reason}")
     return entry
@@ -274,8 +292,11 @@ def _chosen(case: _Case, wanted: str) -> Entry:
 def _enter(case: _Case) -> _Outcome:
     header, table, settings = case.header, case.table, case.settings
     known = table.find(header.project, header.team, header.digest)
+    late = case.state.late(settings, header.received)
+    # The same content may have come again after the close, and have been scored before this one.
+    overdue = known is not None and known.late and not late
     # What is an entry already has been scored, whatever is frozen since.
-    if known is None and case.phase == "frozen":
+    if (known is None or overdue) and case.phase == "frozen":
         table.hold(header.project, header.key, header.version_id, header.received)
         why = f" ({case.state.reason})" if case.state.reason else ""
         return _Outcome(
@@ -284,10 +305,13 @@ def _enter(case: _Case) -> _Outcome:
             "goes on, as of now. There is no need to send it again.",
         )
     project = projects.of(header.project)
+    if known is not None and (why := _counts_no_more(case, known)):
+        raise Fault(why)
+    # The transaction below decides; this spares the scorer what cannot count.
+    if known is None and not _left_today(case):
+        raise _day_full(case)
     result = _result(case)
-    late = header.received >= case.state.closes(settings)
-    # The same content may have come again after the close, and have been scored before this one.
-    if known is None or (known.late and not late):
+    if known is None or overdue:
         # An entry keeps the provenance that it came with.
         source = _provenance(header, settings, case.files)
         entry = _entry(case, result, source, late=late)
@@ -297,11 +321,7 @@ def _enter(case: _Case) -> _Outcome:
         except Duplicate:
             known = table.find(entry.project, entry.team, entry.digest) or entry
         except DayFull:
-            day = header.received.astimezone(dt.UTC).date()
-            raise Fault(
-                f"Your team has used its {settings.submissions_per_day} submissions of {day} "
-                "(UTC). The next day begins at 00:00 UTC."
-            ) from None
+            raise _day_full(case) from None
     told = known.moved or known.late
     more: dict[str, Any] = {
         "public_score": _rounded(known.public_score if known.late else known.shown),
@@ -321,6 +341,24 @@ def _enter(case: _Case) -> _Outcome:
     if known.late and case.phase == "closed":
         more["private_score"] = _rounded(known.private_score)
     return _Outcome("scored", _told(known, case, project), more, changed=True)
+
+
+def _counts_no_more(case: _Case, entry: Entry) -> str:
+    """Why the entry that has this content already does not count; empty if it does."""
+    reason = case.state.removed(entry.team, entry.digest)
+    if reason is not None:
+        return f"These predictions are your team's entry that was disqualified: {reason}"
+    if entry.fault:
+        return f"These predictions are your team's entry that counts no more: {entry.fault}"
+    return ""
+
+
+def _day_full(case: _Case) -> Fault:
+    day = case.header.received.astimezone(dt.UTC).date()
+    return Fault(
+        f"Your team has used its {case.settings.submissions_per_day} submissions of {day} (UTC). "
+        "The next day begins at 00:00 UTC."
+    )
 
 
 def _told(entry: Entry, case: _Case, project: Project) -> str:

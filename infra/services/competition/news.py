@@ -278,22 +278,38 @@ def happened(
     ):
         after, messages = look(after)
         found += messages
-    return _limited(after, sorted(found, key=lambda each: each.rule.priority), now)
+    return _limited(told, after, sorted(found, key=lambda each: each.rule.priority), now)
+
+
+#: What of `Told` a kind of news is known by: where the day has no room, that stays as it was, and
+#: the next day's board tells it, if it is still so. The others are of their day.
+_KNOWN_BY: dict[str, tuple[str, ...]] = {
+    "opened": ("phase",),
+    "frozen": ("phase",),
+    "extended": ("closes",),
+    "final": ("final", "final_of"),
+    "near-expert": ("expert",),
+    "baseline": ("baseline",),
+    "leader": ("leader",),
+}
 
 
 def _limited(
-    told: Told, messages: Iterable[Message], now: dt.datetime
+    before: Told, after: Told, messages: Iterable[Message], now: dt.datetime
 ) -> tuple[Told, tuple[Message, ...]]:
-    """Those that their kind still has room for today."""
+    """Those that the day and their kind still have room for."""
     day = now.date().isoformat()
-    counts = dict(told.counts) if told.day == day else {}
+    counts = dict(after.counts) if after.day == day else {}
     kept = []
     for message in messages:
-        kind = message.rule.kind
-        if counts.get(kind, 0) < message.rule.a_day:
-            counts[kind] = counts.get(kind, 0) + 1
+        rule = message.rule
+        if counts.get(rule.kind, 0) < rule.a_day and sum(counts.values()) < rule.up_to:
+            counts[rule.kind] = counts.get(rule.kind, 0) + 1
             kept.append(message)
-    return (replace(told, day=day, counts=counts) if kept else told), tuple(kept)
+        else:
+            known_by = _KNOWN_BY.get(rule.kind, ())
+            after = replace(after, **{name: getattr(before, name) for name in known_by})
+    return (replace(after, day=day, counts=counts) if kept else after), tuple(kept)
 
 
 Found = tuple[Told, list[Message]]
@@ -335,9 +351,9 @@ class _Reader:
         return after, []
 
     def closing(self, after: Told) -> Found:
-        """The close comes near."""
+        """The close comes near. What is frozen does not close by itself."""
         left = self.closes - self.now
-        if self.phase not in ("open", "frozen") or self.closes == _NEVER or left <= dt.timedelta():
+        if self.phase != "open" or self.closes == _NEVER or left <= dt.timedelta():
             return after, []
         due = [f"{days}/{after.closes}" for days in CLOSING_DAYS if left <= days * _DAY]
         new = [key for key in due if key not in self.told.closings]
@@ -485,8 +501,14 @@ class _Reader:
                 entries=_counted(sent, "new submission"),
                 teams=_counted(sum(count > 0 for count in new.values()), "team"),
                 moved=f"Moved: {'; '.join(moved[:_NAMES])}{more}." if moved else "",
+                course=self._course(),
             )
         ]
+
+    def _course(self) -> str:
+        if self.phase == "frozen":
+            return "It is paused: what is sent is kept, and scored when it goes on."
+        return f"It closes in {_left(self.closes - self.now)}, on {_date(self.closes)}."
 
     def _line(self, kind: str) -> Mapping[str, Any] | None:
         """The best of the board's lines of that kind."""

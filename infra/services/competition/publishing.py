@@ -82,6 +82,7 @@ def publish(
         # Who was so slow that the turn was over may have written over what is newer.
         if mine:
             return found
+        always = True
     raise RuntimeError(f"the turn to write the board of {project} did not come")
 
 
@@ -136,13 +137,19 @@ def _document(
         used=table.used(project, at.astimezone(dt.UTC).date()),
     )
     found = board.document(project, rules, lines, at, course)
-    if course.phase != "closed":
+    # What waits has come in time, perhaps, and may be the best.
+    if course.phase != "closed" or table.held(project):
         return found
     teams = {
         team: _whole(finalist, table)
         for team, finalist in finalists(
             # The records of all entries are most of the table.
-            table.entries(project, records=False),
+            [
+                entry
+                for entry in table.entries(project, records=False)
+                # One that was in before an admin closed as of a moment ago is late all the same.
+                if not state.late(settings, entry.received)
+            ],
             table.selections(project),
             about.better,
             state.out,

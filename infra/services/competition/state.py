@@ -33,6 +33,7 @@ class State:
 
     `opens_at` and `closes_at` take the place of the cohort's dates. `reason` is why it is frozen.
     `out` says who does not take part and why: a team by its id, one entry by "<team>/<digest>".
+    `shut` are the spans between a close and its reopening: what came then stays late.
     `version` grows with every change.
     """
 
@@ -42,6 +43,7 @@ class State:
     reason: str = ""
     out: Mapping[str, str] = field(default_factory=dict)
     version: int = 0
+    shut: tuple[tuple[dt.datetime, dt.datetime], ...] = ()
 
     def opens(self, settings: CompetitionSettings) -> dt.datetime:
         return self.opens_at or settings.opens_at
@@ -49,6 +51,12 @@ class State:
     def closes(self, settings: CompetitionSettings) -> dt.datetime:
         """The first instant at which an entry is late."""
         return self.closes_at or settings.closes_at
+
+    def late(self, settings: CompetitionSettings, received: dt.datetime) -> bool:
+        """Whether what was received then came after a close, whenever it is asked."""
+        return received >= self.closes(settings) or any(
+            begin <= received < end for begin, end in self.shut
+        )
 
     def phase(self, settings: CompetitionSettings, now: dt.datetime) -> Phase:
         """Where the competition stands. One that is frozen does not close by itself: what was
@@ -73,6 +81,7 @@ class State:
             "frozen": self.frozen,
             "reason": self.reason,
             "out": dict(sorted(self.out.items())),
+            **({"shut": [list(map(_instant, span)) for span in self.shut]} if self.shut else {}),
         }
         return json.dumps(members, separators=(",", ":"))
 
@@ -85,6 +94,10 @@ class State:
             frozen=bool(members["frozen"]),
             reason=str(members["reason"]),
             out={str(key): str(why) for key, why in members["out"].items()},
+            shut=tuple(
+                (dt.datetime.fromisoformat(begin), dt.datetime.fromisoformat(end))
+                for begin, end in members.get("shut", ())
+            ),
             version=version,
         )
 
@@ -148,8 +161,9 @@ def reopen(
 ) -> Step:
     """Goes on after a freeze or a close; after a close `until` says the last day, in full.
 
-    A frozen competition whose close has passed is closed again without `until`. Entries that came
-    between a close and its reopening stay late.
+    So does one that was frozen while its close passed: else private scores would be shown by
+    surprise. Entries that came between a close and its reopening stay late; those that came while
+    it was frozen do not.
     """
     closes_at = state.closes_at
     if until is not None:
@@ -165,11 +179,19 @@ def reopen(
         raise ValueError(
             f"It is open until {_said(state.closes(settings))}. For a later close: extend."
         )
+    if state.frozen and until is None and state.closes(settings) <= at:
+        raise ValueError(
+            f"Its close, {_said(state.closes(settings))}, has passed. Say until which day it goes "
+            "on, or close it: then private scores are shown."
+        )
     if phase == "closed" and until is None:
         raise ValueError(
             f"It closed at {_said(state.closes(settings))}. Say until which day it goes on."
         )
-    after = replace(state, closes_at=closes_at, frozen=False, reason="")
+    shut = state.shut
+    if phase == "closed":
+        shut = (*shut, (state.closes(settings), at))
+    after = replace(state, closes_at=closes_at, frozen=False, reason="", shut=shut)
     return _step(state, after, "reopen", at, who, why)
 
 
@@ -288,6 +310,8 @@ def _what(team: str, digest: str) -> str:
 
 
 def _end_of(day: dt.date) -> dt.datetime:
+    if day.year >= dt.MAXYEAR:
+        raise ValueError(f"{day} is no last day of a competition.")
     return dt.datetime.combine(day + dt.timedelta(days=1), dt.time(), tzinfo=dt.UTC)
 
 

@@ -64,6 +64,15 @@ class AwsWorld:
             raise Misconfigured(f"the settings are of cohort {made.cohort}, not {self._cohort}")
         return made
 
+    def teams(self, project: str) -> Iterator[str]:
+        folder = f"submissions/{project}/"
+        pages = self._s3.get_paginator("list_objects_v2").paginate(
+            Bucket=self._work, Prefix=folder, Delimiter="/"
+        )
+        for page in pages:
+            for each in page.get("CommonPrefixes", ()):
+                yield str(each["Prefix"]).removeprefix(folder).removesuffix("/")
+
     def stored(self, prefix: str) -> Iterator[Stored]:
         pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._work, Prefix=prefix)
         for page in pages:
@@ -71,24 +80,57 @@ class AwsWorld:
                 yield Stored(str(each["Key"]), each["LastModified"])
 
     def receipt(self, key: str) -> dict[str, Any] | None:
+        return self._receipt(key)[0]
+
+    def put_receipt(self, key: str, receipt: dict[str, Any], *, over_waiting: bool = False) -> bool:
+        if self._put(key, receipt, IfNoneMatch="*"):
+            return True
+        there, tag = self._receipt(key) if over_waiting else (None, "")
+        if there is None or there.get("status") != "waiting":
+            return False
+        try:
+            return self._put(key, receipt, IfMatch=tag)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "NotImplemented":
+                raise
+        # A store that knows no such condition: as short a time as can be between look and write.
+        if self._receipt(key) != (there, tag):
+            return False
+        return self._put(key, receipt)
+
+    def _receipt(self, key: str) -> tuple[dict[str, Any] | None, str]:
+        """A receipt and the tag of its content; None if there is none."""
         try:
             found = self._s3.get_object(Bucket=self._work, Key=key)
         except ClientError as error:
             # Who may list by prefix alone is told 403 of what is not there.
             if error.response["Error"]["Code"] in ("NoSuchKey", "AccessDenied", "404", "403"):
-                return None
+                return None, ""
             raise
         with found["Body"] as body:
             document = json.loads(body.read())
-        return document if isinstance(document, dict) else None
+        return (document if isinstance(document, dict) else None), str(found["ETag"])
 
-    def put_receipt(self, key: str, receipt: dict[str, Any]) -> None:
-        self._s3.put_object(
-            Bucket=self._work,
-            Key=key,
-            Body=json.dumps(receipt, indent=1).encode(),
-            ContentType="application/json",
-        )
+    def _put(self, key: str, receipt: dict[str, Any], **condition: str) -> bool:
+        """Whether it was written: not if what is there is not as `condition` says."""
+        try:
+            self._s3.put_object(
+                Bucket=self._work,
+                Key=key,
+                Body=json.dumps(receipt, indent=1).encode(),
+                ContentType="application/json",
+                **condition,
+            )
+        except ClientError as error:
+            # The second: somebody writes it at this moment. The third: it was removed.
+            if error.response["Error"]["Code"] in (
+                "PreconditionFailed",
+                "ConditionalRequestConflict",
+                "NoSuchKey",
+            ):
+                return False
+            raise
+        return True
 
     def check(self, key: str, version: str | None) -> None:
         self._call(self._checker, {"submission": {"key": key, "version": version}})

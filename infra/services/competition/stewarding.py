@@ -5,6 +5,9 @@ whatever failed: it is handed to the checker again. What is not read after three
 up with a receipt that says so, and its file is kept. Submissions that were held while a competition
 was frozen are handed over when it goes on, until their receipts say more than that they wait.
 
+Every duty goes on by a step at a time, a page of a listing or one submission, in turn with the
+others: no project and no team keeps another's waiting, and memory holds one team's listing.
+
 Everything may happen twice: the checker and the scorer take a submission that they know for what
 they know it as. Knows no AWS; time is passed in.
 """
@@ -13,10 +16,11 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from heapq import nsmallest
 from typing import Any, Protocol
 
 from infra.services.competition.settings import CompetitionSettings
@@ -27,8 +31,15 @@ log = logging.getLogger(__name__)
 #: Younger ones are on their way: Lambda tries an event again for minutes by itself.
 PATIENCE = dt.timedelta(minutes=15)
 HAND_OVERS = 3
-#: Of a project in one run. The next run goes on, with every team's oldest first.
+#: Lost ones of a project in one run, and as many held ones. The next run goes on, with every team's
+#: oldest first.
 MOST_AT_ONCE = 500
+#: Receipts that one run writes: they fit into the seconds that are left when its time is over.
+MOST_GIVEN_UP = 200
+#: Objects of a team that are looked at, first by name. A team sends a few a day.
+MOST_OF_A_TEAM = 20_000
+#: Objects that S3 lists at once.
+PAGE = 1000
 #: Submissions that a notice names.
 MOST_NAMED = 20
 
@@ -65,7 +76,10 @@ class Kept(Protocol):
 
 
 class Phased(Protocol):
-    """What admins have decided on a competition."""
+    """What admins have decided on a competition; `version` grows with every decision."""
+
+    @property
+    def version(self) -> int: ...
 
     def phase(self, settings: Any, now: dt.datetime) -> str: ...
 
@@ -88,12 +102,19 @@ class World(Protocol):
 
     def settings(self) -> CompetitionSettings: ...
 
+    def teams(self, project: str) -> Iterable[str]:
+        """Every team that has sent something."""
+
     def stored(self, prefix: str) -> Iterable[Stored]:
-        """Every object of `work` below `prefix`."""
+        """Every object of `work` below `prefix`, by key, read page by page."""
 
     def receipt(self, key: str) -> dict[str, Any] | None: ...
 
-    def put_receipt(self, key: str, receipt: dict[str, Any]) -> None: ...
+    def put_receipt(self, key: str, receipt: dict[str, Any], *, over_waiting: bool = False) -> bool:
+        """Write a receipt where there is none, or over one that says `waiting`, if told so.
+
+        False if there is another one: it stays.
+        """
 
     def check(self, key: str, version: str | None) -> None:
         """Have the checker read a submission; returns before it does."""
@@ -102,6 +123,26 @@ class World(Protocol):
         """Have the scorer write a project's board anew; returns before it does."""
 
     def notify(self, subject: str, text: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    """A submission that is to be handed over."""
+
+    sender: Sender
+    received: dt.datetime
+    #: What its hand-overs are counted by.
+    counter: str
+    version: str | None = None
+    held: bool = False
+
+    @property
+    def key(self) -> str:
+        return self.sender.submission
+
+    @property
+    def age(self) -> tuple[dt.datetime, str]:
+        return self.received, self.key
 
 
 @dataclass
@@ -115,7 +156,8 @@ class Steward:
     now: Callable[[], dt.datetime]
     more_time: Callable[[], bool] = lambda: True
     counts: Counter[str] = field(default_factory=Counter)
-    _given_up: list[tuple[Sender, Stored, str]] = field(default_factory=list)
+    _given_up: list[_Waiting] = field(default_factory=list)
+    _too_many: list[str] = field(default_factory=list)
 
     def run(self) -> dict[str, int]:
         """Look after every project. What goes wrong with one does not touch the others.
@@ -130,90 +172,140 @@ class Steward:
             self.counts[each] += 0
         settings = self.world.settings()
         for project in settings.projects:
-            self._try(f"the board of {project}", partial(self._publish, project))
+            with self._duty(f"the board of {project}"):
+                self._publish(project)
+        duties: deque[tuple[str, Iterator[None]]] = deque()
         for project in settings.projects:
-            self._try(f"what {project} held back", partial(self._go_on, project, settings))
-            self._try(f"lost submissions of {project}", partial(self._find, project))
-        self._try("submissions that are given up", partial(self._give_up, settings))
+            duties.append((f"what {project} held back", self._go_on(project, settings)))
+            duties.append((f"lost submissions of {project}", self._find(project)))
+        self._take_turns(duties)
+        with self._duty("submissions that are given up"):
+            self._give_up(settings)
+        with self._duty("teams that have sent too many"):
+            self._tell_of_too_many(settings)
         if self.counts["failed"]:
             raise RuntimeError(
                 f"the steward could not do {self.counts['failed']} of its duties; the log says why"
             )
         return dict(self.counts)
 
-    def _try(self, what: str, duty: Callable[[], None]) -> None:
+    @contextmanager
+    def _duty(self, what: str) -> Iterator[None]:
+        """What fails is logged and counted, and the run goes on."""
         try:
-            duty()
+            yield
         except Exception:
             log.exception("%s", what)
             self.counts["failed"] += 1
+
+    def _take_turns(self, duties: deque[tuple[str, Iterator[None]]]) -> None:
+        """A step of each duty, then the next of each, while there is time."""
+        while duties and self.more_time():
+            what, steps = duties.popleft()
+            with self._duty(what):
+                for _ in steps:
+                    duties.append((what, steps))
+                    break
+        for what, _ in duties:
+            log.warning("no time was left for the rest of: %s", what)
 
     def _publish(self, project: str) -> None:
         self.world.publish(project)
         self.counts["published"] += 1
 
     # --- what was lost ----------------------------------------------------------------------------
-    def _find(self, project: str) -> None:
+    def _find(self, project: str) -> Iterator[None]:
         """Hand over what lies in the bucket without a receipt."""
         before = self.now() - PATIENCE
-        waiting: dict[str, tuple[Sender, Stored]] = {}
-        for found in self.world.stored(f"submissions/{project}/"):
+        found: list[_Waiting] = []
+        for team in self.world.teams(project):
+            yield
+            lost = yield from self._lost(project, team, before)
+            found += nsmallest(MOST_AT_ONCE, lost, key=lambda each: each.age)
+            self.counts["left"] += max(len(lost) - MOST_AT_ONCE, 0)
+        yield from self._hand_over(project, found)
+
+    def _lost(
+        self, project: str, team: str, before: dt.datetime
+    ) -> Generator[None, None, list[_Waiting]]:
+        waiting: dict[str, _Waiting] = {}
+        folder = f"submissions/{project}/{team}/"
+        for count, found in enumerate(self.world.stored(folder), 1):
+            if count > MOST_OF_A_TEAM:
+                log.warning("%s has more than %d objects: not all seen", folder, MOST_OF_A_TEAM)
+                self._too_many.append(folder)
+                break
             sender = sender_of(found.key)
             # Of a key that the library does not make, a receipt could not even be written.
-            if sender is not None and sender.project == project and found.modified <= before:
-                waiting[sender.receipt] = (sender, found)
+            if sender is not None and found.modified <= before:
+                waiting[sender.receipt] = _Waiting(sender, found.modified, found.key)
+            if count % PAGE == 0:
+                yield
+        if not waiting:
+            return []
         # Afterwards: what was read meanwhile has its receipt.
-        if waiting:
-            for receipt in self.world.stored(f"receipts/{project}/"):
-                waiting.pop(receipt.key, None)
-        for sender, found in self._by_turns(list(waiting.values())):
-            if self.table.tried(project, found.key) > HAND_OVERS:
-                self._given_up.append((sender, found, GIVEN_UP))
-                continue
-            log.warning("%s has no receipt: handed to the checker again", found.key)
-            self.world.check(found.key, None)
-            self.counts["handed"] += 1
-
-    def _by_turns(self, waiting: list[tuple[Sender, Stored]]) -> Iterable[tuple[Sender, Stored]]:
-        """The oldest of each team, then the next of each: nobody's files keep others' waiting."""
-        places: Counter[str] = Counter()
-        turns = []
-        for sender, found in sorted(waiting, key=lambda each: (each[1].modified, each[1].key)):
-            turns.append((places[sender.team], found.modified, found.key, sender, found))
-            places[sender.team] += 1
-        turns.sort(key=lambda turn: turn[:3])
-        for done, (*_, sender, found) in enumerate(turns):
-            if done >= MOST_AT_ONCE or not self.more_time():
-                self.counts["left"] += len(turns) - done
-                return
-            yield sender, found
+        yield
+        last = max(waiting)
+        for count, receipt in enumerate(self.world.stored(f"receipts/{project}/{team}/"), 1):
+            if receipt.key > last:
+                break
+            waiting.pop(receipt.key, None)
+            if count % PAGE == 0:
+                yield
+        return list(waiting.values())
 
     # --- what was held back -----------------------------------------------------------------------
-    def _go_on(self, project: str, settings: CompetitionSettings) -> None:
+    def _go_on(self, project: str, settings: CompetitionSettings) -> Iterator[None]:
         """Hand over what waited while the competition was frozen, if it goes on."""
-        held = list(self.table.held(project))
-        if not held or self.table.state(project).phase(settings, self.now()) == "frozen":
+        held = self.table.held(project)
+        state = self.table.state(project)
+        if not held or state.phase(settings, self.now()) == "frozen":
             self.counts["held"] += len(held)
             return
-        for done, kept in enumerate(sorted(held, key=lambda each: each.received)):
-            if not self.more_time():
-                self.counts["left"] += len(held) - done
-                return
-            self._go_on_with(project, kept)
+        waiting = []
+        for kept in held:
+            sender = sender_of(kept.key)
+            if sender is None:
+                yield
+                self._release(project, kept.key)
+                continue
+            # No name of a file has the mark: these tries are counted for themselves, and anew
+            # after every freeze.
+            counter = f"{kept.key}#held#{state.version}"
+            waiting.append(_Waiting(sender, kept.received, counter, kept.version, held=True))
+        yield from self._hand_over(project, waiting)
 
-    def _go_on_with(self, project: str, kept: Kept) -> None:
-        sender = sender_of(kept.key)
-        receipt = self.world.receipt(sender.receipt) if sender else None
-        if sender is None or (receipt is not None and receipt.get("status") != "waiting"):
-            # Scored, refused or given up since.
-            self.table.release(project, kept.key)
-            self.counts["released"] += 1
-        # No name of a file has the mark: these tries are counted for themselves.
-        elif self.table.tried(project, f"{kept.key}#held") > HAND_OVERS:
-            self._given_up.append((sender, Stored(kept.key, kept.received), GIVEN_UP_HELD))
-        else:
-            self.world.check(kept.key, kept.version)
-            self.counts["handed"] += 1
+    def _release(self, project: str, key: str) -> None:
+        self.table.release(project, key)
+        self.counts["released"] += 1
+
+    def _is_told(self, waiting: _Waiting) -> bool:
+        """Whether one that was held was scored, refused or given up since."""
+        receipt = self.world.receipt(waiting.sender.receipt)
+        return receipt is not None and receipt.get("status") != "waiting"
+
+    # --- one after the other ----------------------------------------------------------------------
+    def _hand_over(self, project: str, waiting: list[_Waiting]) -> Iterator[None]:
+        turns = by_turns(waiting)
+        self.counts["left"] += len(turns)
+        places = MOST_AT_ONCE
+        for each in turns:
+            if not places:
+                return
+            yield
+            if each.held and self._is_told(each):
+                self._release(project, each.key)
+            else:
+                places -= 1
+                if self.table.tried(project, each.counter) <= HAND_OVERS:
+                    log.warning("%s is handed to the checker again", each.key)
+                    self.world.check(each.key, each.version)
+                    self.counts["handed"] += 1
+                elif len(self._given_up) < MOST_GIVEN_UP:
+                    self._given_up.append(each)
+                else:
+                    continue
+            self.counts["left"] -= 1
 
     # --- what is given up -------------------------------------------------------------------------
     def _give_up(self, settings: CompetitionSettings) -> None:
@@ -224,15 +316,40 @@ class Steward:
         if not self._given_up:
             return
         self.world.notify(*self._notice(settings))
-        for sender, found, message in self._given_up:
-            self.world.put_receipt(sender.receipt, _receipt(found, message))
-            self.counts["given_up"] += 1
+        for each in self._given_up:
+            if self.world.put_receipt(each.sender.receipt, _receipt(each), over_waiting=each.held):
+                self.counts["given_up"] += 1
+            else:
+                log.info("%s has got a receipt meanwhile, which stays", each.key)
+
+    def _tell_of_too_many(self, settings: CompetitionSettings) -> None:
+        """Tell the admin of what is passed over: of each team once."""
+        news = [
+            folder
+            for folder in self._too_many
+            if self.table.tried(folder.split("/")[1], f"{folder}#too-many") == 1
+        ]
+        if not news:
+            return
+        self.world.notify(
+            f"{settings.cohort}: more than {MOST_OF_A_TEAM} files of one team",
+            "\n".join(
+                (
+                    f"Deep Learning Academy {settings.cohort}: these folders of the bucket work "
+                    f"have more than {MOST_OF_A_TEAM} objects each. The steward looks at the first "
+                    "of them by name; what comes after is scored as it arrives, but is not found "
+                    "if it gets lost. Ask the team what it sends, and remove what nobody needs:",
+                    "",
+                    *(f"  {folder}" for folder in news),
+                )
+            ),
+        )
 
     def _notice(self, settings: CompetitionSettings) -> tuple[str, str]:
         count = len(self._given_up)
         named = [
-            f"  {found.key} (received {_instant(found.modified)})"
-            for _, found, _ in self._given_up[:MOST_NAMED]
+            f"  {each.key} (received {_instant(each.received)})"
+            for each in self._given_up[:MOST_NAMED]
         ]
         if count > MOST_NAMED:
             named.append(f"  and {count - MOST_NAMED} more")
@@ -248,22 +365,33 @@ class Steward:
             "",
             f"  aws lambda invoke --function-name {self.checker} --invocation-type Event "
             "--cli-binary-format raw-in-base64-out --payload "
-            f'\'{{"submission": {{"key": "{self._given_up[0][1].key}", "version": null}}}}\' '
+            f'\'{{"submission": {{"key": "{self._given_up[0].key}", "version": null}}}}\' '
             "/dev/stdout",
         )
         plural = "s" if count > 1 else ""
         return f"{settings.cohort}: {count} submission{plural} given up", "\n".join(lines)
 
 
-def _receipt(found: Stored, message: str) -> dict[str, Any]:
+def by_turns(waiting: Iterable[_Waiting]) -> list[_Waiting]:
+    """The oldest of each team, then the next of each: nobody's files keep others' waiting."""
+    places: Counter[str] = Counter()
+    turns = []
+    for each in sorted(waiting, key=lambda each: each.age):
+        turns.append((places[each.sender.team], each))
+        places[each.sender.team] += 1
+    turns.sort(key=lambda turn: turn[0])
+    return [each for _, each in turns]
+
+
+def _receipt(waiting: _Waiting) -> dict[str, Any]:
     """A receipt as the checker writes it, of a submission of which nothing is known."""
     return {
-        "submission": found.key,
+        "submission": waiting.key,
         "status": "failed",
-        "message": message,
+        "message": GIVEN_UP_HELD if waiting.held else GIVEN_UP,
         "public_score": None,
         "private_score": None,
-        "received": _instant(found.modified),
+        "received": _instant(waiting.received),
         "counted": False,
         "entry": "",
         "late": False,

@@ -467,6 +467,10 @@ class BoardTable:
         )
         return int(answer["Attributes"]["times"]["N"])
 
+    def asked(self, project: str, team: str, what: str, day: dt.date) -> int:
+        """Count what a team asks for on a day: how often that makes."""
+        return self.tried(project, f"{day.isoformat()}#{team}#{what}")
+
     # --- news -------------------------------------------------------------------------------------
     def told(self, project: str) -> tuple[dict[str, Any], int]:
         """What was told of the board, and its version; ({}, 0) at first."""
@@ -734,7 +738,8 @@ def _climb(entry: Entry, before: TeamLine | None, ladder: Ladder) -> tuple[Entry
     line = before
     # Of two equal ones the earlier stands, whatever order they arrive in.
     if entry.public_score == before.best and entry.received < before.best_at:
-        line = replace(new, moves=before.moves)
+        # What a score that moved nothing is not told of, it is not told of here.
+        line = replace(new, moves=before.moves, also=before.also)
     return _shown(entry, before.best, moved=False), line
 
 

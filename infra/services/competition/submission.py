@@ -72,6 +72,8 @@ class Upload:
     received: dt.datetime
     metadata: Mapping[str, str]
     version: str = ""
+    #: Why there is no content to read.
+    fault: str = ""
 
     @property
     def note(self) -> str:

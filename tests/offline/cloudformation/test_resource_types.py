@@ -905,7 +905,7 @@ def test_a_type_is_made_changed_and_gone(kind, stacks, client):
 def test_every_modelled_type_is_tried():
     from infra.offline.cloudformation.types import modelled
 
-    # Those of alarms, notices and budgets are tried together in test_notice_types.py, the channel in
+    # Those of alarms, notices and budgets are tried together in test_notice_types.py, a channel in
     # tests/offline/test_chat.py.
     notices = {
         "AWS::Budgets::Budget",

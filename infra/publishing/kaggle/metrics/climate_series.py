@@ -3,7 +3,8 @@
 For one series, MASE is the mean absolute error divided by the in-sample error of the seasonal
 naive (Hyndman and Koehler 2006, https://doi.org/10.1016/j.ijforecast.2006.03.001). The score is the
 geometric mean over the series of MASE / (MASE of the seasonal naive on the same months): 1 is the
-naive forecast. Each ratio counts as at least 0.001. Smaller is better.
+naive forecast. Each ratio counts as at least 0.001 and
+at most 2. Smaller is better.
 
 For the host. The solution has a row for each series and step with the columns value, series,
 mase_scale and naive_mase; the last two are the series' scale, and the seasonal naive's MASE on the
@@ -18,6 +19,7 @@ from typing import Any
 import pandas as pd
 
 LEAST_RATIO = 1e-3
+MOST_RATIO = 2.0
 MAX_MAGNITUDE = 1e9
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
@@ -55,7 +57,7 @@ def score(solution: pd.DataFrame, submission: pd.DataFrame, row_id_column_name: 
     for series, found in errors.items():
         scale, naive = scales[series]
         mase = math.fsum(found) / len(found) / float(scale)
-        logs.append(math.log(max(LEAST_RATIO, mase / float(naive))))
+        logs.append(math.log(min(MOST_RATIO, max(LEAST_RATIO, mase / float(naive)))))
     return math.exp(math.fsum(logs) / len(logs))
 
 

@@ -51,6 +51,11 @@ _LOW, _HIGH = LEVELS.index(0.1), LEVELS.index(0.9)
 #: One series that is forecast without error must not make the whole score 0 whatever the others
 #: are: each ratio counts as at least this.
 LEAST_RATIO = 1e-3
+#: And at most this. A score without an end carries as many digits as its sender likes: forecasts of
+#: a thousand million make of each answer an exact equation in the held-out values.
+MOST_RATIO = 2.0
+#: The same for a series' weighted quantile loss.
+MOST_LOSS = 2.0
 
 
 @dataclass(frozen=True)
@@ -134,7 +139,8 @@ def log_ratios(forecasts: Mapping[Point, float], answers: Answers, part: str) ->
         ]
         scale = answers.scales[name]
         mase = math.fsum(errors) / len(errors) / scale.mase_scale
-        logs[name] = math.log(max(LEAST_RATIO, mase / scale.naive_mase[part]))
+        ratio = mase / scale.naive_mase[part]
+        logs[name] = math.log(min(MOST_RATIO, max(LEAST_RATIO, ratio)))
     return logs
 
 
@@ -156,7 +162,7 @@ def wql(found: Mapping[Point, Forecast], answers: Answers, part: str) -> float |
             for level, each in zip(LEVELS, quantiles, strict=True)
         )
     ratios = [
-        2 * math.fsum(losses[name]) / (len(LEVELS) * math.fsum(sizes[name]))
+        min(MOST_LOSS, 2 * math.fsum(losses[name]) / (len(LEVELS) * math.fsum(sizes[name])))
         for name in sorted(losses)
         if any(sizes[name])
     ]
@@ -182,7 +188,7 @@ class ClimateSeries:
     scored_on = "months"
     unit = "series"
     classes: tuple[str, ...] = ()
-    bounds = (LEAST_RATIO, math.inf)
+    bounds = (LEAST_RATIO, MOST_RATIO)
     scale: Scale = "ratio"
 
     def score(
