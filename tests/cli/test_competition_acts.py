@@ -251,3 +251,30 @@ def test_another_project_and_a_cohort_that_is_not_deployed_are_told(
     done = world.verb("freeze", PROJECT)
     assert done.exit_code == 1
     assert "is earth-2026-fall deployed in this account" in one_line(done.output)
+
+
+def test_entries_are_listed_with_the_ids_that_others_ask_for(world: World) -> None:
+    first, second = world.enter("falcon", 0.9, days=3), world.enter("falcon", 0.8, days=2)
+    other = world.enter("heron", 0.7, late=True)
+    world.verb("disqualify", PROJECT, "falcon", "--entry", first.digest[:12])
+    done = world.run("competition", "entries", PROJECT)
+    assert done.exit_code == 0, done.output
+    rows = [line.split() for line in done.output.splitlines() if line.strip()]
+    assert [row[0] for row in rows[1:]] == [e.digest[:12] for e in (other, second, first)]
+    assert ("late" in rows[1], "disqualified" in rows[3]) == (True, True)
+    assert "private" not in rows[0], "it is open"
+    own = world.run("competition", "entries", PROJECT, "heron").output
+    assert other.digest[:12] in own
+    assert second.digest[:12] not in own
+    world.verb("close", PROJECT)
+    closed = world.run("competition", "entries", PROJECT).output
+    assert "private" in closed
+    assert f"{second.private_score:.3f}" in closed
+
+
+def test_a_disqualified_entry_stands_on_the_board_with_its_reason(world: World) -> None:
+    entry = world.enter("falcon", 0.9)
+    world.verb("disqualify", PROJECT, "falcon", "--entry", entry.digest[:12], why="not their own")
+    out = {"team": "falcon", "entry": entry.digest[:12], "reason": "not their own"}
+    assert world.board()["out_entries"] == [out]
+    assert f"entry {entry.digest[:12]}" in world.get("site", f"{PROJECT}.html").decode()

@@ -335,3 +335,18 @@ def published(world: World) -> str:
     for key, content in sealed.data.items():
         world.put("data", key, content)
     return sealed.data[f"datasets/{PROJECT}/sample_submission.csv"].decode()
+
+
+def test_once_closed_it_is_the_entry_that_decided(world: World) -> None:
+    """Which is the better of two on the private part, and not the one that is shown."""
+    best = world.enter(
+        "heron", 0.5, days=2, job=name_of(world, "bbbbbbbb").replace("falcon", "heron")
+    )
+    decided = world.enter("heron", 0.6, days=1)
+    table = world.table
+    table.rescore(decided, 0.6, 0.1, decided.record, {}, rescored="r")
+    open_ = world.verb("rerun", PROJECT, "heron", "--yes").output
+    assert best.digest[:12] in open_ or best.job in open_
+    world.verb("close", PROJECT)
+    closed = world.verb("rerun", PROJECT, "heron", "--yes")
+    assert f"the entry {decided.digest[:12]} names no job" in one_line(closed.output)

@@ -188,7 +188,7 @@ def test_without_a_checker_it_breaks_off_and_says_so(world: World) -> None:
     done = world.verb("rescore", PROJECT, "--yes")
     assert done.exit_code == 1
     assert "there is no function earth-2026-fall-checker" in one_line(done.output)
-    assert "The same goes on by" in one_line(done.output)
+    assert "It goes on by" in one_line(done.output)
 
 
 def test_a_board_that_nobody_wrote_yet_is_no_hindrance(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from infra.cli.competition import acts, kaggle
+from infra.cli.competition.listing import entries
 from infra.cli.competition.marking import mark
 from infra.cli.competition.rerunning import rerun
 from infra.cli.competition.rescoring import rescore
@@ -23,13 +24,13 @@ def competition() -> None:
       mark                            the expert's or the baseline's own entry
       rescore                         every entry anew, after a metric was mended
       rerun                           an entry's training job once more, compared
-    The board itself: cohort leaderboard PROJECT
+    The board itself: cohort leaderboard PROJECT. What was entered: entries PROJECT.
     """
 
 
 for command in (
     *(acts.open_now, acts.freeze, acts.close_now, acts.reopen, acts.extend),
     *(acts.disqualify, acts.reinstate, acts.recompute, acts.log),
-    *(mark, rescore, rerun, kaggle.export_to, kaggle.import_from),
+    *(entries, mark, rescore, rerun, kaggle.export_to, kaggle.import_from),
 ):
     competition.add_command(command)

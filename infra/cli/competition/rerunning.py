@@ -36,6 +36,7 @@ from infra.cli.terminal import Refused, console, usd, without_traceback
 from infra.cohort.naming import RERUN, TOKEN_LENGTH, JobName, Names
 from infra.cohort.prices import PriceList, UnknownPrice
 from infra.services.competition import provenance
+from infra.services.competition.final import finalists
 from infra.services.competition.store import Entry
 from infra.services.guard.money import GRACE_SECONDS, cost
 
@@ -155,18 +156,36 @@ def rerun(
     arena.note(f"rerun of {team} {digest}: {name}: {same}", why)
 
 
+def _standing(arena: Arena, team: str) -> Entry:
+    """The entry that the team is judged by once it is closed; before, the one that is shown."""
+    state, table = arena.table.state(arena.project), arena.table
+    if state.phase(arena.settings, arena.now()) == "closed":
+        found = finalists(
+            [
+                entry
+                for entry in table.entries(arena.project, team, records=False)
+                if not state.late(arena.settings, entry.received)
+            ],
+            table.selections(arena.project),
+            arena.ladder.better,
+            state.out,
+        )
+        if team in found:
+            return found[team].entry
+    lines = {line.team: line for line in table.lines(arena.project)}
+    if team not in lines:
+        raise Refused(f"{team} has no entry on the board of {arena.project}")
+    return entry_of(arena, team, lines[team].digest)
+
+
 # --- the job as it was ------------------------------------------------------------------------
 def _origin(arena: Arena, team: str, wanted: str | None) -> Origin:
-    if wanted is None:
-        lines = {line.team: line for line in arena.table.lines(arena.project)}
-        if team not in lines:
-            raise Refused(f"{team} has no entry on the board of {arena.project}")
-        wanted = lines[team].digest
-    entry = entry_of(arena, team, wanted)
+    entry = _standing(arena, team) if wanted is None else entry_of(arena, team, wanted)
     if not entry.job:
         raise Refused(
             f"the entry {entry.digest[:ENTRY_DIGITS]} names no job of {team}'s, so nothing tells "
-            "how it was made: ask the team, or choose another by --entry"
+            "how it was made: ask the team, or choose another by --entry (cohort competition "
+            f"entries {arena.project} {team} shows which name one)"
         )
     if not provenance.of_team(entry.job, arena.site.cohort.name, team):
         raise Refused(f"{plain(entry.job)} is no job of {team}'s in {arena.site.cohort.name}")

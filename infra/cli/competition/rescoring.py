@@ -93,7 +93,8 @@ def rescore(project: str, file: Path, why: str, given: str | None, new: bool, ye
         _end(arena, run, why)
     except (KeyboardInterrupt, Exception):
         say(
-            f"Broken off; {project} stays as it is. The same goes on by: "
+            f"Broken off: {project} stays frozen, and its scores are old and new ones until it is "
+            "done. It goes on by: "
             f"cohort competition rescore {project} --id {run.id} --why …"
         )
         raise

@@ -128,6 +128,11 @@ def document(
             for team, reason in sorted(course.out.items())
             if "/" not in team
         ],
+        "out_entries": [
+            {"team": place.partition("/")[0], "entry": place.partition("/")[2][:12], "reason": why}
+            for place, why in sorted(course.out.items())
+            if "/" in place
+        ],
         "history": _history(by_team[entry["team"]] for entry in entries),
         **({} if final is None else {"final": dict(final)}),
     }

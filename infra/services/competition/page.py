@@ -267,14 +267,14 @@ held-out {html.escape(board["scored_on"])}.</p>"""
     def _out(self) -> str:
         """Who was disqualified, and why."""
         rows = "\n".join(
-            f"<div><dt>{wording.name(each.get('team') or '')}</dt>"
+            f"<div><dt>{wording.name(each.get('team') or '')}{_entry_of(each)}</dt>"
             f"<dd>{wording.name(each.get('reason') or 'no reason is recorded')}</dd></div>"
-            for each in self._board.get("out") or ()
+            for each in (*(self._board.get("out") or ()), *(self._board.get("out_entries") or ()))
         )
         if not rows:
             return ""
         return f"""<h2>Disqualified</h2>
-<p class="lead">By the advisors, who can reinstate a team.</p>
+<p class="lead">By the admins, who can reinstate them.</p>
 <dl class="out panel">
 {rows}
 </dl>"""
@@ -462,3 +462,8 @@ def _frame(title: str, body: str) -> str:
 </body>
 </html>
 """
+
+
+def _entry_of(out: dict[str, Any]) -> str:
+    """Which entry of the team is out, if not all of it is."""
+    return f", entry {html.escape(str(out['entry'])[:12])}" if out.get("entry") else ""
