@@ -19,6 +19,7 @@ from infra.services.competition.checking import climate_series as checks
 from infra.services.competition.problems import Fault, Misconfigured
 from infra.services.competition.projects.climate_series import (
     LEAST_RATIO,
+    MOST_RATIO,
     Answers,
     ClimateSeries,
     record,
@@ -460,3 +461,12 @@ def test_history_is_in_the_order_of_time_and_only_the_newest_are_told() -> None:
     assert found[-1] == {"team": "jay", "at": "2026-12-01T13:59:00Z", "score": 0.851}
     whole = board.document("climate-series", RULES, [line("old", 0.5, 7)], AT)["history"]
     assert whole == [{"team": "old", "at": "2026-12-01T09:07:00Z", "score": 0.5}]
+
+
+def test_each_ratio_counts_as_in_the_learners_own_metric() -> None:
+    from academy.forecasting import metrics
+
+    history = {"a": [1.0, 2.0, 3.0, 5.0], "b": [1.0, 2.0, 3.0, 5.0]}
+    actual = {"a": [5.0, 7.0], "b": [5.0, 7.0]}
+    found = metrics.evaluate(actual, {"a": actual["a"], "b": [1e9, 1e9]}, history, season=2)
+    assert found["score"] == pytest.approx(math.sqrt(LEAST_RATIO * MOST_RATIO))

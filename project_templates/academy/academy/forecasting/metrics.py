@@ -21,6 +21,8 @@ from academy.forecasting.naive import as_series, seasonal_naive
 #: In a score each ratio counts as at least this: one perfect series must not make all the rest
 #: worthless.
 LEAST_RATIO = 1e-3
+#: And at most this: nobody reads the answers off scores that have no end.
+MOST_RATIO = 2.0
 
 Array = npt.NDArray[np.float64]
 
@@ -151,7 +153,8 @@ def evaluate(
 ) -> dict[str, float]:
     """The relative MASE of each series, and their geometric mean under ``"score"``.
 
-    In the mean each ratio counts as at least `LEAST_RATIO`, as on the board.
+    In the mean each ratio counts as at least `LEAST_RATIO` and at most
+    `MOST_RATIO`, as on the board.
 
     Parameters
     ----------
@@ -171,4 +174,8 @@ def evaluate(
         name: relative_mase(truth, forecast[name], history[name], season)
         for name, truth in actual.items()
     }
-    return {**scores, "score": geometric_mean(max(LEAST_RATIO, r) for r in scores.values())}
+    return {**scores, "score": geometric_mean(_counted(r) for r in scores.values())}
+
+
+def _counted(ratio: float) -> float:
+    return min(MOST_RATIO, max(LEAST_RATIO, ratio))
