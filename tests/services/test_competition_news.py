@@ -324,6 +324,39 @@ def test_what_is_told_survives_the_table() -> None:
     assert Told.read({}) == Told()
 
 
+def test_a_result_that_the_day_has_no_room_for_is_told_the_next(opened: Told) -> None:
+    """Else the channel's last word would be a winner who is none."""
+    other = closed("2027-03-16T00:20:00Z")
+    other["final"]["entries"] = other["final"]["entries"][1:]
+    told = after(closed(), other, told=opened)
+    back = closed("2027-03-16T00:30:00Z")
+    assert look(told, back) == (), "two results were told today"
+    told = after(back, told=told)
+    [message] = look(told, closed("2027-03-17T00:10:00Z"))
+    assert message.title == "land-cover: the final result has changed"
+    assert "ibis" in message.text
+    assert (
+        look(after(closed("2027-03-17T00:10:00Z"), told=told), closed("2027-03-17T01:00:00Z")) == ()
+    )
+
+
+def test_what_is_over_by_then_is_not(opened: Told) -> None:
+    other = closed("2027-03-16T00:20:00Z")
+    other["final"]["entries"] = other["final"]["entries"][1:]
+    told = after(closed(), other, closed("2027-03-16T00:30:00Z"), told=opened)
+    assert look(told, other | {"updated": "2027-03-17T00:10:00Z"}) == ()
+
+
+def test_nothing_closes_soon_while_it_is_frozen(opened: Told) -> None:
+    frozen = small("2027-03-15T07:30:00Z", ("owl", 0.4), phase="frozen", reason="a fault")
+    told = after(small("2027-03-14T08:00:00Z"), frozen, told=opened)
+    assert "closing" not in events(look(told, frozen | {"updated": "2027-03-15T12:00:00Z"}))
+    more = small("2027-03-16T08:00:00Z", ("owl", 0.4), ("jay", 0.3), phase="frozen")
+    digests = [m for m in look(told, more) if m.event == "digest"]
+    assert "It is paused" in digests[0].text
+    assert "closes" not in digests[0].text
+
+
 def test_every_rule_leaves_a_place_for_the_final() -> None:
     for name, rule in RULES.items():
         if rule.kind != "final":
