@@ -133,6 +133,15 @@ def test_what_came_between_a_close_and_its_reopening_stays_late() -> None:
     assert State.from_json(again.to_json(), again.version) == again
 
 
+def test_an_extension_is_taken_back_as_far_as_the_files_own_day() -> None:
+    slip = do(verbs.extend, State(), MIDDLE, until=dt.date(2037, 3, 20))
+    mended = do(verbs.extend, slip, MIDDLE, until=dt.date(2027, 3, 20))
+    assert mended.closes(SETTINGS) == dt.datetime(2027, 3, 21, tzinfo=dt.UTC)
+    assert do(verbs.extend, mended, MIDDLE, until=SETTINGS.closes).closes(SETTINGS) == CLOSES
+    with pytest.raises(ValueError, match="no other last day"):
+        do(verbs.extend, mended, MIDDLE, until=SETTINGS.closes - dt.timedelta(days=1))
+
+
 def test_a_day_that_no_calendar_goes_beyond_is_refused() -> None:
     with pytest.raises(ValueError, match="no last day"):
         do(verbs.extend, State(), MIDDLE, until=dt.date.max)
@@ -188,8 +197,8 @@ def test_a_team_or_one_entry_is_out_until_it_is_reinstated() -> None:
         (verbs.close, State(), EARLY, {}, "opens only at"),
         (verbs.close, CLOSED, LATE, {}, "closed at 2027-01-09 12:00 UTC"),
         (verbs.extend, State(), LATE, {"until": dt.date(2027, 5, 1)}, "reopen it"),
-        (verbs.extend, State(), MIDDLE, {"until": dt.date(2027, 3, 15)}, "no later last day"),
-        (verbs.extend, State(), MIDDLE, {"until": dt.date(2020, 1, 1)}, "no later last day"),
+        (verbs.extend, State(), MIDDLE, {"until": dt.date(2027, 3, 15)}, "no other last day"),
+        (verbs.extend, State(), MIDDLE, {"until": dt.date(2020, 1, 1)}, "no other last day"),
         (verbs.disqualify, State(), MIDDLE, {"team": "Falcon/.."}, "is no team"),
         (verbs.disqualify, State(), MIDDLE, {"team": "a" * 17}, "is no team"),
         (verbs.disqualify, State(), MIDDLE, {"team": "owl", "digest": "abc"}, "is no entry"),

@@ -218,13 +218,19 @@ def extend(
     why: str,
     until: dt.date,
 ) -> Step:
-    """Closes after the day `until` instead, which counts in full."""
+    """Closes after the day `until` instead, which counts in full.
+
+    A slip of the keyboard can be taken back, as far as the cohort file's own last day: nobody was
+    promised less.
+    """
     closes = state.closes(settings)
     if closes <= at:
         raise ValueError(f"It closed at {_said(closes)}. To go on, reopen it.")
-    if (later := _end_of(until)) <= closes:
+    later = _end_of(until)
+    if later == closes or later < max(at, settings.closes_at):
         raise ValueError(
-            f"It closes at {_said(closes)}; {until} is no later last day. "
+            f"It closes at {_said(closes)}; {until} is no other last day from "
+            f"{settings.closes} on. "
             f"To end it sooner, close it on that day."
         )
     return _step(state, replace(state, closes_at=later), "extend", at, who, why)
