@@ -34,6 +34,7 @@ from tests.services import test_competition_land_cover as maps
 from tests.services.test_competition_checking import rows as runs_of_maps
 from tests.services.test_competition_checking import wide
 from tests.services.test_competition_scoring import ANSWERS_CSV, RIGHT, SCALES, TASK
+from tests.services.test_competition_store import OneAtATime
 
 AT = dt.datetime(2026, 12, 1, 9, 0, tzinfo=dt.UTC)
 PREFIX = "submissions/climate-series"
@@ -468,20 +469,6 @@ def test_a_run_that_broke_off_before_the_receipt_is_finished_by_the_retry(
             world.score(key)
     assert world.score(key)["counted"] is True
     assert world.board()["entries"][0]["submissions"] == 1
-
-
-class OneAtATime:
-    """moto loses what other threads write during a transaction; see infra.offline.dynamodb."""
-
-    def __init__(self, client: Any) -> None:
-        self._client, self._lock = client, threading.Lock()
-
-    def __getattr__(self, operation: str) -> Any:
-        def call(**request: Any) -> Any:
-            with self._lock:
-                return getattr(self._client, operation)(**request)
-
-        return call
 
 
 def test_racing_submissions_are_all_kept_and_limits_are_exact(world: World) -> None:
