@@ -86,8 +86,8 @@ def close_now(project: str, file: Path, why: str) -> None:
 def reopen(project: str, file: Path, until: str | None, why: str) -> None:
     """Let PROJECT's competition go on after a freeze, or after a close.
 
-    What was received while it was frozen is scored then. After a close, --until is needed; the
-    private scores were seen: think before.
+    What was received while it was frozen is scored then. Once its close has passed, --until is
+    needed. After a close the private scores were seen: think before.
     """
     arena = Arena.of(file, project)
     last = None if until is None else _date("--until", until)
@@ -108,7 +108,10 @@ def reopen(project: str, file: Path, until: str | None, why: str) -> None:
 @why_option
 @without_traceback
 def extend(project: str, until: str, file: Path, why: str) -> None:
-    """Let PROJECT's competition go on to the end of the day UNTIL (such as 2027-03-22, UTC)."""
+    """Let PROJECT's competition go on to the end of the day UNTIL (such as 2027-03-22, UTC).
+
+    A slip can be taken back by a day that is earlier, but not before the cohort file's own.
+    """
     arena = Arena.of(file, project)
     last = _date("UNTIL", until)
     after, _ = arena.act(
