@@ -10,6 +10,8 @@
                                "message", "sent", "problem"}]}: what channels of Microsoft Teams
                                would have been told, and why one would have shown nothing
     GET  /_academy/processes   {"processes": [{"name", "pid", "running"}]}
+    GET  /_academy/traffic     {"traffic": [{"service", "operation", "client", "status", "count"}]}:
+                               what came over the wire, by the program that sent it
 
 The server mounts `handle`, a WSGI application, for these paths (`serves(path)` says which):
 
@@ -29,7 +31,7 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
-from infra.offline import chat, notifications, runtime
+from infra.offline import chat, notifications, runtime, traffic
 
 PREFIX = "/_academy/"
 LARGEST_BODY_BYTES = 10_000
@@ -164,6 +166,11 @@ def _chat(_environ: JsonObject) -> JsonObject:
     return {"chat": [{**asdict(each), "sent": each.sent.isoformat()} for each in chat.told()]}
 
 
+def _traffic(_environ: JsonObject) -> JsonObject:
+    kinds = [{**asdict(kind), "count": count} for kind, count in traffic.counts().items()]
+    return {"traffic": kinds}
+
+
 def _body(environ: JsonObject) -> JsonObject:
     kind = environ.get("CONTENT_TYPE", "").split(";")[0].strip()
     if kind != "application/json":
@@ -186,4 +193,5 @@ _ROUTES: dict[str, dict[str, Callable[[JsonObject], JsonObject]]] = {
     PREFIX + "clock": {"GET": _clock, "POST": _move_clock},
     PREFIX + "mail": {"GET": _mail},
     PREFIX + "processes": {"GET": _processes},
+    PREFIX + "traffic": {"GET": _traffic},
 }

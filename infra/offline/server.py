@@ -43,6 +43,7 @@ from infra.offline import (
     sagemaker,
     scheduler,
     services,
+    traffic,
 )
 from infra.offline.authorization import enforcement
 from infra.offline.clock import Clock
@@ -222,7 +223,9 @@ class Cloud:
         return self._runtime
 
     def _application(self) -> WsgiApplication:
-        guarded = services.modelled(enforcement.enforce(services.application()))
+        guarded = traffic.counted(
+            services.modelled(enforcement.enforce(services.application()))
+        )
         mine = self._running
 
         def serve(environ: dict[str, Any], start_response: Any) -> Any:
@@ -283,6 +286,7 @@ def _listen(port: int) -> socket.socket:
 def _forget_everything() -> None:
     moto_api_backend.reset()
     engine.forget()
+    traffic.forget()
 
 
 def _open_studio(environ: dict[str, Any]) -> Response:

@@ -125,6 +125,12 @@ class Stage:
         cloud.stdin.close()
 
     @property
+    def cloud_pid(self) -> int:
+        """The embedded cloud's process."""
+        assert self._cloud is not None, "the embedded cloud has not been started"
+        return self._cloud.pid
+
+    @property
     def state(self) -> Path:
         return self._state / "cloud"
 

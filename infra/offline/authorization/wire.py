@@ -547,20 +547,7 @@ def _rest(call: Call, model: ServiceModel) -> Call:
         for name, value in _single(parse_qsl(call.raw_query, keep_blank_values=True)).items()
         if name not in _SIGNING_QUERY and not _HOISTED.match(name)
     }
-    found = []
-    for route in _routes(call.service):
-        matched = route.path.fullmatch(path) if route.method == call.method else None
-        if matched and all(
-            name in query and (not value or query[name] == value)
-            for name, value in route.query.items()
-        ):
-            found.append((route, matched))
-    found = [item for item in found if _by_header(item[0].operation, call.headers)]
-    # The one that asks for most says most: "?list-type=2" before "", a key before a bucket.
-    best = max((len(route.query) for route, _ in found), default=-1)
-    found = [item for item in found if len(item[0].query) == best]
-    if call.service == "s3" and len(found) > 1:
-        found = [item for item in found if item[0].operation not in ("ListDirectoryBuckets",)]
+    found = _found(call.service, call.method, path, query, call.headers)
     if len(found) != 1:
         names = ", ".join(sorted(route.operation for route, _ in found)) or "no operation"
         raise WireError(
@@ -580,6 +567,56 @@ def _rest(call: Call, model: ServiceModel) -> Call:
     elif operation.has_streaming_input is False and not _payload_is_blob(operation):
         params = {**_json_object(call.body), **params}
     return replace(call, operation=route.operation, params=params, query=query)
+
+
+def _found(
+    service: str, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str]
+) -> list[tuple[_Route, re.Match[str]]]:
+    """The operations that a request of a REST service may be: one, if all is well."""
+    found = []
+    for route in _routes(service):
+        matched = route.path.fullmatch(path) if route.method == method else None
+        if matched and all(
+            name in query and (not value or query[name] == value)
+            for name, value in route.query.items()
+        ):
+            found.append((route, matched))
+    found = [item for item in found if _by_header(item[0].operation, headers)]
+    # The one that asks for most says most: "?list-type=2" before "", a key before a bucket.
+    best = max((len(route.query) for route, _ in found), default=-1)
+    found = [item for item in found if len(item[0].query) == best]
+    if service == "s3" and len(found) > 1:
+        found = [item for item in found if item[0].operation not in ("ListDirectoryBuckets",)]
+    return found
+
+
+def operation_of(environ: Environ, service: str) -> str:
+    """The operation's name, whoever signed the request; "" where it is none that botocore knows.
+
+    For counting and for faults. Authorization stands on `parse`, which refuses what is ambiguous.
+    A form's body is read and put back.
+    """
+    if service not in _session().get_available_services():
+        return ""
+    target = environ.get("HTTP_X_AMZ_TARGET")
+    if target:
+        return str(target).rsplit(".", 1)[-1]
+    raw_path, raw_query = _target(environ)
+    query = dict(parse_qsl(raw_query, keep_blank_values=True))
+    protocol = protocol_of(service)
+    if protocol in ("query", "ec2"):
+        if "Action" in query:
+            return query["Action"]
+        body = _body(environ, limit=BODY_LIMIT)
+        return dict(parse_qsl(body.decode("utf-8", "replace"))).get("Action", "")
+    if protocol in ("rest-json", "rest-xml"):
+        headers = headers_of(environ)
+        path = _path_style(raw_path, headers.get("host", "")) if service == "s3" else raw_path
+        method = str(environ.get("REQUEST_METHOD", "GET"))
+        names = {route.operation for route, _ in _found(service, method, path, query, headers)}
+        return names.pop() if len(names) == 1 else ""
+    # RPC over CBOR: /service/NAME/operation/NAME
+    return raw_path.rsplit("/", 1)[-1]
 
 
 def _by_header(operation: str, headers: Mapping[str, str]) -> bool:
