@@ -12,7 +12,7 @@ export OMP_WAIT_POLICY := PASSIVE
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 export JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION := 1
 
-.PHONY: help install demo test test-slow test-clients lint format lock image clean
+.PHONY: help install demo test test-slow test-clients test-sdk lint format fidelity lock image clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -43,6 +43,14 @@ test-slow: install ## tests that take minutes: all notebooks, a cohort's life on
 test-clients: install ## official clients against the embedded cloud: AWS CLI, CDK CLI, another IAM simulator
 	$(VENV)/python -m pytest -n 2 --dist loadfile -m clients
 
+test-sdk: install .venv-sdk/.installed ## SageMaker's own Python SDK, in an environment of its own (1 GB)
+	$(VENV)/python -m pytest -m sdk tests/sdk
+
+.venv-sdk/.installed: tests/sdk/constraints.txt
+	$(PYTHON) -m venv --clear .venv-sdk
+	.venv-sdk/bin/python -m pip install --quiet --constraint tests/sdk/constraints.txt sagemaker
+	@touch $@
+
 lint: install ## style, types, Dockerfiles
 	$(VENV)/ruff format --check .
 	$(VENV)/ruff check .
@@ -55,6 +63,13 @@ format: install ## rewrite files in the project's style
 
 image: install ## build the workspace images and prove that they work (PROJECT=segmentation: only that one)
 	$(VENV)/python -m workspace_images.verify $(if $(PROJECT),--project $(PROJECT))
+
+fidelity: install ## docs/fidelity.md anew: runs what tries the embedded cloud, and says what it saw
+	@mkdir -p out && rm -f out/cloud-log.jsonl
+	ACADEMY_CLOUD_LOG=$(CURDIR)/out/cloud-log.jsonl $(VENV)/python -m pytest -n 2 --dist loadfile -m "not sdk" \
+	  tests/offline tests/end_to_end --deselect tests/offline/test_fidelity_document.py
+	ACADEMY_CLOUD_LOG=$(CURDIR)/out/cloud-log.jsonl $(MAKE) test-sdk demo
+	$(VENV)/python -m tests.offline.fidelity_document out/cloud-log.jsonl
 
 lock: install ## renew constraints.txt from what is installed, and the images' locks from their inputs
 	@{ echo "# Versions that work together; 'make lock' renews this file from what is installed."; \

@@ -272,6 +272,7 @@ class SimulatedCloud:
             billable_seconds=self.billable(job) if ended else None,
             failure=job.fails if ended else "",
             image=job.request["AlgorithmSpecification"]["TrainingImage"],
+            token=job.request["Environment"].get("ACADEMY_TOKEN", ""),
         )
 
     def billable(self, job: RunningJob) -> int:

@@ -26,6 +26,7 @@ from infra.services.guard.cloud import (
 )
 from infra.services.guard.problems import Misconfigured
 from infra.services.guard.settings import image_of_version
+from infra.services.guard.training import MARK
 
 T = TypeVar("T")
 
@@ -197,6 +198,7 @@ class AwsCloud:
             else None,
             failure=str(found.get("FailureReason", "")),
             image=str(found.get("AlgorithmSpecification", {}).get("TrainingImage", "")),
+            token=str(found.get("Environment", {}).get(MARK, "")),
         )
 
     def create_job(self, request: dict[str, Any]) -> None:

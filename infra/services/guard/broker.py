@@ -19,7 +19,7 @@ from typing import Any
 
 from infra.cohort.naming import JobName
 from infra.cohort.prices import UnknownPrice
-from infra.services.guard import ledger, money
+from infra.services.guard import ledger, money, sdk_request
 from infra.services.guard.cloud import App, CloudError, InUse, Job, TurnedDown, Unclear, Workspace
 from infra.services.guard.ledger import SPACE, Changed, Entry, Frozen, Insufficient, Reservation
 from infra.services.guard.problems import Misconfigured, Refusal
@@ -31,15 +31,17 @@ from infra.services.guard.requests import (
     JobStatus,
     OpenSpace,
     Request,
+    SdkJob,
     Space,
     Stay,
     StopJob,
     Train,
+    TrainingJob,
     parse,
 )
 from infra.services.guard.settings import image_of_version
 from infra.services.guard.storage_prices import storage_prices
-from infra.services.guard.training import billed_disk_gb, training_request
+from infra.services.guard.training import billed_disk_gb, sdk_training_request, training_request
 
 log = logging.getLogger(__name__)
 
@@ -87,6 +89,7 @@ def _serve(guard: Guard, call: Call, request: Request) -> Answer:
         Stay: stay,
         CloseSpace: close_space,
         Train: train,
+        SdkJob: training_job,
         JobStatus: job,
         StopJob: stop_job,
         BudgetOf: budget,
@@ -330,8 +333,28 @@ def train(guard: Guard, call: Call, asked: Train) -> Answer:
     """Start a training job; the same token again is the same job."""
     _within_dates(guard, call)
     workspace = workspace_of(guard, call.learner)
-    name = guard.names.job(workspace.team, call.learner, asked.token)
     request = training_request(asked, workspace, guard.settings, guard.names)
+    return _run_job(guard, call, workspace, asked, request)
+
+
+def training_job(guard: Guard, call: Call, raw: SdkJob) -> Answer:
+    """Start what SageMaker's own SDK asks for, on the same terms as `train`."""
+    _within_dates(guard, call)
+    workspace = workspace_of(guard, call.learner)
+    asked = sdk_request.read(raw, workspace, guard.settings)
+    request = sdk_training_request(asked, workspace, guard.settings, guard.names)
+    return _run_job(guard, call, workspace, asked, request)
+
+
+def _run_job(
+    guard: Guard,
+    call: Call,
+    workspace: Workspace,
+    asked: Train | TrainingJob,
+    request: dict[str, Any],
+) -> Answer:
+    """Reserve the most that `request` can cost, then start it; at most once a token."""
+    name = str(request["TrainingJobName"])
     account = guard.ledger.account(call.learner, guard.settings.cap_micro_usd)
     place = JobName.parse(name)
     if place is None:
@@ -339,9 +362,7 @@ def train(guard: Guard, call: Call, asked: Train) -> Answer:
     held = guard.ledger.find(call.learner, place.token)
     if held is not None and held.status != "released":
         if (held.token, held.request) != (asked.token, asked.digest):
-            raise Refusal(
-                "input", "This token stands for another job of yours. Use a new one for a new job."
-            )
+            raise Refusal("input", asked.taken)
         if held.status == "settled" or job_of(guard, held, guard.cloud.job(name)) is not None:
             follow_up(guard, held, call.now)
             return _train_answer(held)

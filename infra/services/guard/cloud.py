@@ -94,7 +94,7 @@ TERMINAL = ("Completed", "Failed", "Stopped")
 @dataclass(frozen=True)
 class Job:
     """A training job, as DescribeTrainingJob gives it. `code` is the URI of its code channel,
-    `image` that of its container."""
+    `image` that of its container; `token` the whole token if a variable of it holds one."""
 
     name: str
     status: str
@@ -106,6 +106,7 @@ class Job:
     billable_seconds: int | None = None
     failure: str = ""
     image: str = ""
+    token: str = ""
 
     @property
     def ended(self) -> bool:

@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 LONGEST = 900_000
 LEASE_BEYOND = dt.timedelta(seconds=30)
 SETTINGS_SECONDS = 60.0
+#: Characters of a refusal that the log keeps.
+LOGGED = 500
 #: The sweep stops looking this long before its time is up; the next one goes on.
 STOP_EARLY_MS = 15_000
 
@@ -74,7 +76,7 @@ def broker(event: Any, context: Any) -> dict[str, Any]:
         op=operation[:20] if isinstance(operation, str) else None,
         ok=answer["ok"],
         code=error.get("code"),
-        message=error.get("message"),
+        message=_cut(error.get("message")),
         job=answer.get("job"),
         milliseconds=round(1000 * (time.monotonic() - begun)),
     )
@@ -179,6 +181,11 @@ def _current_settings(cloud: AwsCloud) -> Settings:
         raise Misconfigured(f"parameter {name} is of cohort {settings.cohort}")
     _settings = (time.monotonic(), settings)
     return settings
+
+
+def _cut(message: str | None) -> str | None:
+    """A refusal that names many members, as a log line shows it."""
+    return message if message is None or len(message) <= LOGGED else f"{message[:LOGGED]} ..."
 
 
 def _say(what: str, **members: Any) -> None:

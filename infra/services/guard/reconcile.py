@@ -66,10 +66,13 @@ def app_of(held: Reservation, app: App | None) -> App | None:
 
 
 def job_of(guard: Guard, held: Reservation, job: Job | None) -> Job | None:
-    """`job` if it is the one that `held` pays for: its code lies under the whole token."""
-    if job is None or job.code != code_uri(guard.settings, held.team, held.token):
+    """`job` if it is the one that `held` pays for: its name has a part of the token, and it carries
+    the whole one, in a variable or as the place of its code. Only the broker writes either."""
+    if job is None:
         return None
-    return job
+    if job.token:
+        return job if job.token == held.token else None
+    return job if job.code == code_uri(guard.settings, held.team, held.token) else None
 
 
 def follow_up(guard: Guard, held: Reservation, now: dt.datetime) -> Reservation:

@@ -90,6 +90,9 @@ class Train:
     hyperparameters: dict[str, str]
     volume_gb: int
 
+    #: What is said where the token is that of another job.
+    taken = "This token stands for another job of yours. Use a new one for a new job."
+
     @property
     def digest(self) -> str:
         """The same for the same request, so that a token cannot stand for two."""
@@ -112,7 +115,50 @@ class BudgetOf:
     pass
 
 
-Request = OpenSpace | Space | Stay | CloseSpace | Train | JobStatus | StopJob | BudgetOf
+@dataclass(frozen=True)
+class SdkJob:
+    """A job that SageMaker's own SDK asks for. `request` is its CreateTrainingJob, hostile still:
+    `sdk_request` reads it, which needs to know the learner's team."""
+
+    token: str
+    project: str
+    request: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Channel:
+    """An input of the job: a name, and the S3 prefix behind it."""
+
+    name: str
+    uri: str
+    content_type: str = ""
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """What such a request asks for, checked."""
+
+    token: str
+    project: str
+    instance: str
+    count: int
+    seconds: int
+    volume_gb: int
+    hyperparameters: dict[str, str]
+    environment: dict[str, str]
+    channels: tuple[Channel, ...]
+
+    #: The library makes the token of the name that the SDK gives.
+    taken = "You have another job of this TrainingJobName. Give this one a name of its own."
+
+    @property
+    def digest(self) -> str:
+        """The same for the same request, so that a token cannot stand for two."""
+        members = {**vars(self), "channels": [vars(channel) for channel in self.channels]}
+        return hashlib.sha256(json.dumps(members, sort_keys=True).encode()).hexdigest()
+
+
+Request = OpenSpace | Space | Stay | CloseSpace | Train | SdkJob | JobStatus | StopJob | BudgetOf
 
 
 def parse(payload: Any, settings: Settings) -> Request:
@@ -131,12 +177,15 @@ def parse(payload: Any, settings: Settings) -> Request:
         "stay": lambda m, s: Stay(m.seconds("hours", s.studio_max_hours)),
         "close_space": lambda _m, _s: CloseSpace(),
         "train": _train,
+        "training_job": lambda m, s: SdkJob(
+            token=m.token(), project=m.project(s.projects), request=m.mapping("request")
+        ),
         "job": lambda m, s: JobStatus(m.job(s.cohort)),
         "stop_job": lambda m, s: StopJob(m.job(s.cohort)),
         "budget": lambda _m, _s: BudgetOf(),
     }
     if not isinstance(operation, str) or operation not in readers:
-        raise Refusal("input", f"op is {_show(operation)}; expected one of {', '.join(readers)}.")
+        raise Refusal("input", f"op is {show(operation)}; expected one of {', '.join(readers)}.")
     members = _Members(operation, {k: v for k, v in payload.items() if k != "op"})
     request = readers[operation](members, settings)
     members.nothing_left()
@@ -166,9 +215,7 @@ def _open_space(members: _Members, settings: Settings) -> OpenSpace:
 
 
 def _train(members: _Members, settings: Settings) -> Train:
-    token = members.text("token", "32 hexadecimal digits, such as uuid.uuid4().hex")
-    if not _TOKEN.fullmatch(token):
-        raise members.wrong("token", token, "32 hexadecimal digits, such as uuid.uuid4().hex")
+    token = members.token()
     project = members.project(settings.projects)
     script = members.text("script", "the path of a .py file, such as train.py")
     if len(script) > 200 or not _SCRIPT.fullmatch(script) or ".." in script:
@@ -201,18 +248,31 @@ class _Members:
         return self._left.pop(name, None)
 
     def wrong(self, name: str, value: Any, expected: str, code: Any = "input") -> Refusal:
-        return Refusal(code, f"{name} is {_show(value)}; expected {expected}.")
+        return Refusal(code, f"{name} is {show(value)}; expected {expected}.")
 
     def nothing_left(self) -> None:
         unknown = [name for name, value in self._left.items() if value is not None]
         if unknown:
-            shown = ", ".join(_show(name) for name in unknown[:5])
+            shown = ", ".join(show(name) for name in unknown[:5])
             raise Refusal("input", f"{self._operation} does not know {shown}.")
 
     def text(self, name: str, expected: str) -> str:
         value = self._take(name)
         if not isinstance(value, str):
             raise self.wrong(name, value, expected)
+        return value
+
+    def token(self) -> str:
+        expected = "32 hexadecimal digits, such as uuid.uuid4().hex"
+        value = self.text("token", expected)
+        if not _TOKEN.fullmatch(value):
+            raise self.wrong("token", value, expected)
+        return value
+
+    def mapping(self, name: str) -> dict[str, Any]:
+        value = self._take(name)
+        if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+            raise self.wrong(name, value, "a JSON object")
         return value
 
     def flag(self, name: str) -> bool:
@@ -275,34 +335,42 @@ class _Members:
                 "hyperparameters", given, f"at most {MAX_HYPERPARAMETERS} names with values"
             )
         for name, value in given.items():
-            if (
-                not isinstance(name, str)
-                or not _NAME.fullmatch(name)
-                or name.lower().startswith(("academy_", "sagemaker_"))
-            ):
-                raise Refusal(
-                    "input",
-                    f"hyperparameter {_show(name)}: a name has letters, digits, - and _, and does "
-                    "not start with academy_ or sagemaker_.",
-                )
-            if not isinstance(value, str) or len(value) > MAX_VALUE or not _printable(value):
-                raise Refusal(
-                    "input",
-                    f"hyperparameter {name} is {_show(value)}; expected printable text of at most "
-                    f"{MAX_VALUE} characters.",
-                )
+            problem = hyperparameter_problem(name, value)
+            if problem:
+                raise Refusal("input", f"hyperparameter {problem}")
         return dict(given)
 
 
-def _printable(value: str) -> bool:
+def hyperparameter_problem(name: Any, value: Any) -> str:
+    """What is wrong with one hyperparameter, naming it; "" if nothing is."""
+    if (
+        not isinstance(name, str)
+        or not _NAME.fullmatch(name)
+        or name.lower().startswith(("academy_", "sagemaker_"))
+    ):
+        return (
+            f"{show(name)}: a name has letters, digits, - and _, and does not start with academy_ "
+            "or sagemaker_."
+        )
+    if not isinstance(value, str) or len(value) > MAX_VALUE or not printable(value):
+        return (
+            f"{name} is {show(value)}; expected printable text of at most {MAX_VALUE} characters."
+        )
+    return ""
+
+
+def printable(value: str) -> bool:
     return all(character.isprintable() for character in value)
 
 
-def _show(value: object) -> str:
+def show(value: object) -> str:
     """`value` as it may stand in a message: short, on one line, in ASCII."""
     if value is None:
         return "missing"
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) > 10**15:
         return "a very large number"
-    text = ascii(value[:60]) if isinstance(value, str) else ascii(value)
+    try:
+        text = ascii(value[:60]) if isinstance(value, str) else ascii(value)
+    except (RecursionError, ValueError):
+        return "something beyond telling"
     return text if len(text) <= 60 else text[:57] + "..."

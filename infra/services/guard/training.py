@@ -11,7 +11,7 @@ from typing import Any
 
 from infra.cohort.naming import Names
 from infra.services.guard.cloud import Workspace
-from infra.services.guard.requests import Train
+from infra.services.guard.requests import Train, TrainingJob
 from infra.services.guard.settings import Settings, accelerator
 
 #: AWS's deep-learning containers for PyTorch 2.8, CUDA 12.9 on GPU (aws/deep-learning-containers).
@@ -26,6 +26,18 @@ START = "exec python -m academy.job"
 INSTALL = (
     "python -m pip install --no-index --no-deps --quiet /opt/ml/input/data/software/academy-*.whl"
 )
+
+#: How SageMaker's own SDK starts a script: it sends drivers along, in a channel of their own, and
+#: these run what lies in the channel `code`. Source: sagemaker.train.constants, sagemaker 3.27.0.
+CODE, DRIVERS = "code", "sm_drivers"
+ENTRYPOINT = ["/bin/bash"]
+RUN_DRIVERS = [
+    "-c",
+    "chmod +x /opt/ml/input/data/sm_drivers/sm_train.sh "
+    "&& /opt/ml/input/data/sm_drivers/sm_train.sh",
+]
+#: The variable that holds the whole token of a job whose code lies where the SDK has put it.
+MARK = "ACADEMY_TOKEN"
 
 #: Families whose instances bring disks of their own: SageMaker puts the job on those and bills no
 #: volume ("Instance store volumes" and VolumeSizeInGB, ResourceConfig in the API reference).
@@ -52,31 +64,82 @@ def code_uri(settings: Settings, team: str, token: str) -> str:
     return f"s3://{settings.work_bucket}/{code_prefix(team, token)}"
 
 
+def image_of(settings: Settings, project: str, instance: str) -> str:
+    """The container of a job: the academy's own, the same as the space's, if the cohort has one;
+    else AWS's."""
+    ours = settings.image(project, instance)
+    return ours.job if ours else image(settings.region, instance)
+
+
 def training_request(
     asked: Train, workspace: Workspace, settings: Settings, names: Names
 ) -> dict[str, Any]:
     """CreateTrainingJob's members for what was asked.
 
-    On the academy's image, the same as the space's, if the cohort has one; else on AWS's own, where
-    the library is installed from the published wheel.
+    On the academy's image, or on AWS's own, where the library is installed from the published
+    wheel.
     """
     team = workspace.team
     ours = settings.image(asked.project, asked.instance)
-    return {
-        "TrainingJobName": names.job(team, workspace.learner, asked.token),
-        "RoleArn": workspace.training_role,
-        "AlgorithmSpecification": {
-            "TrainingImage": ours.job if ours else image(settings.region, asked.instance),
-            "TrainingInputMode": "File",
-            "ContainerEntrypoint": ["/bin/bash", "-c"],
-            "ContainerArguments": [START if ours else f"{INSTALL} && {START}"],
-        },
-        "HyperParameters": {**asked.hyperparameters, "academy_script": asked.script},
-        "InputDataConfig": [
+    return _request(
+        asked,
+        workspace,
+        settings,
+        names,
+        command=(["/bin/bash", "-c"], [START if ours else f"{INSTALL} && {START}"]),
+        hyperparameters={**asked.hyperparameters, "academy_script": asked.script},
+        channels=[
             _channel("code", code_uri(settings, team, asked.token)),
             *([] if ours else [_channel("software", f"s3://{settings.data_bucket}/software/")]),
             _channel("data", f"s3://{settings.data_bucket}/datasets/{asked.project}/"),
         ],
+        environment={},
+    )
+
+
+def sdk_training_request(
+    asked: TrainingJob, workspace: Workspace, settings: Settings, names: Names
+) -> dict[str, Any]:
+    """CreateTrainingJob's members for what SageMaker's SDK asked: the SDK's drivers run it, with
+    what the learner's session put in the team's folder."""
+    return _request(
+        asked,
+        workspace,
+        settings,
+        names,
+        command=(ENTRYPOINT, RUN_DRIVERS),
+        hyperparameters=asked.hyperparameters,
+        channels=[
+            _channel(channel.name, channel.uri, channel.content_type) for channel in asked.channels
+        ],
+        environment={**asked.environment, MARK: asked.token},
+    )
+
+
+def _request(
+    asked: Train | TrainingJob,
+    workspace: Workspace,
+    settings: Settings,
+    names: Names,
+    *,
+    command: tuple[list[str], list[str]],
+    hyperparameters: dict[str, str],
+    channels: list[dict[str, Any]],
+    environment: dict[str, str],
+) -> dict[str, Any]:
+    """What every job has in common: whose it is, where its results go and what bounds its bill."""
+    team = workspace.team
+    return {
+        "TrainingJobName": names.job(team, workspace.learner, asked.token),
+        "RoleArn": workspace.training_role,
+        "AlgorithmSpecification": {
+            "TrainingImage": image_of(settings, asked.project, asked.instance),
+            "TrainingInputMode": "File",
+            "ContainerEntrypoint": list(command[0]),
+            "ContainerArguments": list(command[1]),
+        },
+        "HyperParameters": dict(hyperparameters),
+        "InputDataConfig": channels,
         "OutputDataConfig": {
             "S3OutputPath": f"s3://{settings.work_bucket}/{Names.team_prefix(team)}jobs/"
         },
@@ -88,15 +151,16 @@ def training_request(
         "StoppingCondition": {"MaxRuntimeInSeconds": asked.seconds},
         "EnableManagedSpotTraining": False,
         # Without it Python holds back a job's log until a buffer is full.
-        "Environment": {"PYTHONUNBUFFERED": "1"},
+        "Environment": {**environment, "PYTHONUNBUFFERED": "1"},
         "Tags": workspace.tags,
     }
 
 
-def _channel(name: str, uri: str) -> dict[str, Any]:
+def _channel(name: str, uri: str, content_type: str = "") -> dict[str, Any]:
     return {
         "ChannelName": name,
         "InputMode": "File",
+        **({"ContentType": content_type} if content_type else {}),
         "DataSource": {
             "S3DataSource": {
                 "S3DataType": "S3Prefix",

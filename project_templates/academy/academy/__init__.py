@@ -51,6 +51,7 @@ __all__ = [
     "dataset",
     "entries",
     "leaderboard",
+    "sagemaker_session",
     "select",
     "stay",
     "submit",
@@ -172,6 +173,44 @@ def train(
 def attach(job: str) -> Job:
     """A training job of your team by its name, to follow it, stop it or take its model."""
     return connect().attach(job)
+
+
+def sagemaker_session(project: str | None = None) -> Any:
+    """A session for SageMaker's own Python SDK, version 3, whose jobs are yours.
+
+    Give it to ``ModelTrainer``. What the SDK uploads goes to your team's folder, and its
+    training jobs through the academy: on the same machines, within the same budget. A member of
+    the SDK's request that the academy does not grant is refused by its name.
+
+    >>> session = academy.sagemaker_session("land-cover")               # doctest: +SKIP
+    >>> trainer = ModelTrainer(                                         # doctest: +SKIP
+    ...     training_image=session.academy_training_image,
+    ...     source_code=SourceCode(source_dir="src", entry_script="train.py"),
+    ...     compute=Compute(instance_type="ml.m5.large", instance_count=1),
+    ...     sagemaker_session=session,
+    ... )
+    >>> trainer.train()                                                 # doctest: +SKIP
+
+    Parameters
+    ----------
+    project
+        On whose image its jobs run. May be left out in the project's own folder, or if the cohort
+        has one project.
+
+    Returns
+    -------
+    sagemaker.core.helper.session_helper.Session
+        With two attributes more: ``academy_training_image`` for ``training_image``, and
+        ``academy_role``, which the SDK finds by itself.
+
+    Raises
+    ------
+    AcademyError
+        The package ``sagemaker`` is not installed.
+    Refused
+        By ``train()``: the budget, the dates or the cohort's limits do not allow the job.
+    """
+    return connect().sagemaker_session(project)
 
 
 def submit(

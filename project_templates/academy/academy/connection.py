@@ -98,6 +98,13 @@ class Connection:
         _ = found.status
         return found
 
+    def sagemaker_session(self, project: str | None = None) -> Any:
+        """See `academy.sagemaker_session`."""
+        from academy import sagemaker_sdk
+
+        name = jobs.project_of(self.workspace, project)
+        return sagemaker_sdk.session(self._cloud, self.workspace, name)
+
     # --- competition ----------------------------------------------------------------------------
     def submit(
         self,

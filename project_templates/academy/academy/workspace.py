@@ -40,6 +40,8 @@ class Workspace:
     max_hours: float
     submissions_per_day: int | None
     closes: str | None
+    #: The role of the team's jobs; the space itself has another.
+    training_role: str = ""
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any], source: str) -> Workspace:
@@ -70,6 +72,7 @@ class Workspace:
                 max_hours=float(training["max_hours"]),
                 submissions_per_day=competition.get("submissions_per_day"),
                 closes=competition.get("closes"),
+                training_role=str(document.get("training_role") or ""),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as problem:
             raise NotInAWorkspace(

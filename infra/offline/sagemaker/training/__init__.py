@@ -1,0 +1,22 @@
+"""Training jobs: real processes over a folder shaped like /opt/ml, by the container contract.
+
+A job's thread prepares the folder (configuration, input channels), runs entrypoint and arguments,
+and carries results back to S3, everything with the training role's credentials. Its limits hang on
+the cloud's clock; what it does takes real time.
+
+A job whose TrainingImage is of this account's ECR finds what that image brings: its library and its
+folder (ACADEMY_ROOT). Any other image is taken for one of AWS's deep-learning containers, for which
+the packages of the machine stand.
+
+Contract: AWS, "How Amazon SageMaker AI Runs Your Training Image", as read for botocore's version of
+the API.
+
+`job` holds a job's states and what is told of them, `instance` does the job's work, `operations`
+is the API.
+"""
+
+from infra.offline.sagemaker.training import instance, operations
+from infra.offline.sagemaker.training.instance import Work, relative_key
+from infra.offline.sagemaker.training.job import TrainingJob
+
+__all__ = ["TrainingJob", "Work", "instance", "operations", "relative_key"]
