@@ -14,6 +14,7 @@ from infra.cli.leaderboard import leaderboard
 from infra.cli.offline import offline
 from infra.cli.plan import plan
 from infra.cli.prices import prices
+from infra.cli.probe.command import probe
 from infra.cli.publish import publish
 from infra.cli.spaces import open_space
 from infra.cli.spend import spend
@@ -40,13 +41,14 @@ def cohort() -> None:
     A project's competition on Kaggle, too: `cohort competition export kaggle`.
     The images that spaces and jobs run in, for all cohorts of an account: `cohort images`.
     The same against the embedded cloud, without an AWS account: `cohort offline up`.
+    What only AWS can confirm, asked of it for at most $2: `cohort probe`.
     """
 
 
 for command in (
     *(check, plan, publish, open_space, close),
     *(spend, budget, freeze, unfreeze),
-    *(leaderboard, competition, images, prices, offline, demo),
+    *(leaderboard, competition, images, prices, offline, demo, probe),
 ):
     cohort.add_command(command)
 
