@@ -12,6 +12,7 @@ from typing import Any
 
 from moto.core.exceptions import JsonRESTError
 
+from infra.offline import listings
 from infra.offline.patching import adds, replaces
 
 MEMBERS = (
@@ -113,5 +114,26 @@ def _describe_subscribers(response: Any) -> str:
     wanted = response._get_param("Notification")
     for held in response.backend.budgets[account][name].notifications:
         if all(held.details.get(member) == value for member, value in wanted.items()):
-            return json.dumps({"Subscribers": held.subscribers})
+            subscribers, following = listings.page(
+                held.subscribers,
+                lambda subscriber: str(subscriber["Address"]),
+                size=int(response._get_param("MaxResults") or 100),
+                token=response._get_param("NextToken"),
+                refuses=lambda message: JsonRESTError("InvalidNextTokenException", message),
+            )
+            return json.dumps(
+                {"Subscribers": subscribers, **({"NextToken": following} if following else {})}
+            )
     raise JsonRESTError("NotFoundException", f"budget {name} has no such notification")
+
+
+@replaces(
+    "moto.budgets.models:BudgetsBackend.describe_notifications_for_budget",
+    because="moto answers HTTP 500 for a budget that does not exist",
+)
+def _notifications_of(
+    original: Callable[..., Any], backend: Any, account_id: str, budget_name: str
+) -> Any:
+    # Raises what AWS raises if there is none.
+    backend.describe_budget(account_id, budget_name)
+    return original(backend, account_id, budget_name)

@@ -26,6 +26,8 @@ from moto.moto_server.werkzeug_app import (
 from werkzeug.test import run_wsgi_app
 from werkzeug.wrappers import Response
 
+from infra.offline import conformance
+
 log = logging.getLogger(__name__)
 
 Environ = dict[str, Any]
@@ -51,6 +53,7 @@ FORMS = {
     "s3": "s3",
     "sagemaker": "json",
     "scheduler": "rest-json",
+    "servicequotas": "json",
     "sns": "query",
     "sqs": "json",
     "ssm": "json",
@@ -152,7 +155,7 @@ class _Services:
     def __call__(self, environ: Environ, start_response: StartResponse) -> Any:
         service = service_of(environ)
         try:
-            response = self._answer(service, environ)
+            response = self._held_against_model(service, environ)
         except NotImplementedError as error:
             named = _MOTO_LACKS.match(str(error))
             if str(error) and not named:
@@ -163,6 +166,20 @@ class _Services:
         except Exception as error:
             response = _failure(service, environ, error).response(environ)
         return response(environ, start_response)
+
+    def _held_against_model(self, service: str, environ: Environ) -> Response:
+        """The answer, if request and answer are as the service's model has them."""
+        call = conformance.read(service, environ)
+        if call is None:
+            return self._answer(service, environ)
+        problem = call.refusal(environ)
+        if problem is None:
+            response = self._answer(service, environ)
+            problem = conformance.checked(call, response)
+        if problem is None:
+            return response
+        refusal = Refusal(service, problem.code, problem.message, problem.status)
+        return refusal.response(environ)
 
     def _answer(self, service: str, environ: Environ) -> Response:
         if service == "cloudformation":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import logging
 import threading
@@ -11,9 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-import botocore.loaders
 from botocore import xform_name
-from botocore.model import ServiceModel
 from moto.codebuild.exceptions import InvalidInputException, ResourceNotFoundException
 from moto.codebuild.models import codebuild_backends
 from moto.core.responses import ActionResult
@@ -71,13 +68,6 @@ def state(backend: Any) -> State:
     return found
 
 
-@functools.cache
-def service_model() -> ServiceModel:
-    """botocore's model of CodeBuild."""
-    loader = botocore.loaders.Loader()
-    return ServiceModel(loader.load_service_model("codebuild", "service-2"), "codebuild")
-
-
 def operation(name: str, support: Support) -> Callable[[Handler], Handler]:
     """Declare the function that performs the operation `name`, as far as `support` goes."""
     method = xform_name(name)
@@ -87,7 +77,7 @@ def operation(name: str, support: Support) -> Callable[[Handler], Handler]:
     def declare(function: Handler) -> Handler:
         def on_api(api: Any) -> ActionResult:
             request = json.loads(api.body or "{}")
-            wrong = problem(service_model(), name, request, support)
+            wrong = problem("codebuild", name, request, support)
             if wrong is not None:
                 raise invalid(wrong)
             return ActionResult(function(api.codebuild_backend, request))

@@ -20,9 +20,9 @@ describe, list (`list_training_jobs`) and stop of training_job. Listings are `li
 `list_user_profiles`, `list_spaces`, `list_apps`, `list_studio_lifecycle_configs`.
 
 CreateDomain answers with DomainArn, DomainId and Url; CreateUserProfile with UserProfileArn,
-CreateSpace with SpaceArn, CreateStudioLifecycleConfig with StudioLifecycleConfigArn. Domains,
-profiles and spaces are InService when the call returns, and gone when a delete returns. Apps, jobs,
-images and their versions change state by themselves: describe them.
+CreateSpace with SpaceArn, CreateStudioLifecycleConfig with StudioLifecycleConfigArn. All but
+lifecycle configurations and AppImageConfigs change state by themselves after the call: describe
+them. Domains, profiles and spaces take `operations.SETTLING_SECONDS`.
 
 Importing this package declares the changes to moto; `patching.apply()` puts them in. For the
 server: `apps.open_presigned(token)` answers `/_academy/studio/auth`; `close()` comes first when the

@@ -34,7 +34,7 @@ from typing import Any, ClassVar
 
 from moto.sagemaker.models import sagemaker_backends
 
-from infra.offline import runtime
+from infra.offline import quotas, runtime
 from infra.offline.processes import Process
 from infra.offline.runtime import Runtime
 from infra.offline.sagemaker import containers, environments, images
@@ -53,6 +53,7 @@ from infra.offline.sagemaker.operations import (
     operation,
     require_assumable,
     state,
+    wrong_state,
 )
 from infra.offline.sagemaker.studio import (
     APP_TYPE,
@@ -499,10 +500,15 @@ def create_app(backend: Any, request: Request) -> Response:
         apps = kept.apps.setdefault(key, [])
         if any(app.active for app in apps):
             raise in_use(f"App [{_shown_name(key)}] already exists.")
+        if space.status != "InService":
+            raise wrong_state(
+                "create app", f"[{arn(backend, 'app', *key, APP_TYPE, 'default')}]", space
+            )
         role_arn = user_settings(kept, space.domain_id, space.owner, "ExecutionRole")
         app_arn = arn(backend, "app", *key, APP_TYPE, "default")
         require_assumable(role_arn, source_arn=app_arn)
         spec = _resource_spec(kept, space, request.get("ResourceSpec", {}))
+        _check_quotas(kept, spec["InstanceType"])
         choice = _choice(kept, space, app_arn, spec)
         built_in, chosen = _scripts(kept, space, spec)
         app = App(
@@ -525,6 +531,14 @@ def create_app(backend: Any, request: Request) -> Response:
             current.clock.after_each_step(lambda: _wait_for_deletions(kept))
     threading.Thread(target=app.run, name=f"app-{space.name}", daemon=True).start()
     return {"AppArn": app.arn}
+
+
+def _check_quotas(kept: State, instance: str) -> None:
+    """An app counts from its start to its end."""
+    running = [app for apps in kept.apps.values() for app in apps if app.active]
+    quotas.require(quotas.APPS, in_use=len(running), unit="Apps")
+    same = [app for app in running if app.resource_spec["InstanceType"] == instance]
+    quotas.require(quotas.apps_on(instance), in_use=len(same), unit="Instances")
 
 
 def _wait_for_deletions(kept: State) -> None:

@@ -12,6 +12,7 @@ import logging
 import secrets
 import string
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,6 +24,7 @@ from moto.sagemaker.exceptions import (
     AWSValidationException,
     ResourceInUseException,
     ResourceNotFound,
+    SagemakerClientError,
 )
 from moto.sagemaker.models import sagemaker_backends
 
@@ -73,11 +75,23 @@ _OURS = frozenset(
     }
 )
 
+#: Real seconds for which a domain, a profile or a space stays Pending, Updating or Deleting. AWS
+#: takes seconds to minutes; here only who looks at once sees it. Tests stretch it.
+SETTLING_SECONDS = 0.002
+
 #: How long closing waits for one app or job, in real seconds.
 CLOSE_SECONDS = 10
 
 #: AWS's page where a listing is not told how many results to give.
 DEFAULT_PAGE = 10
+
+
+@dataclass(frozen=True)
+class Settling:
+    """A change of state under way; `finish` completes it, from `due` (time.monotonic) on."""
+
+    due: float
+    finish: Callable[[], object]
 
 
 @dataclass
@@ -99,6 +113,24 @@ class State:
     image_configs: dict[str, AppImageConfig] = field(default_factory=dict)
     #: Whether the clock's moves wait for apps that are being deleted.
     waits_for_apps: bool = False
+    #: In the order in which they fall due.
+    settling: list[Settling] = field(default_factory=list)
+
+    def soon(self, finish: Callable[[], object]) -> None:
+        """Complete a change of state once its time has passed: who looks then finds it done."""
+        with self.lock:
+            self.settling.append(Settling(time.monotonic() + SETTLING_SECONDS, finish))
+
+    def settle(self) -> None:
+        """Complete what is due. Nothing runs meanwhile that could see the difference."""
+        if not self.settling:
+            return
+        moment = time.monotonic()
+        with self.lock:
+            due = [change for change in self.settling if change.due <= moment]
+            self.settling = [change for change in self.settling if change.due > moment]
+            for change in due:
+                change.finish()
 
     def resources(self) -> Iterable[Any]:
         """Everything here that has an `arn` and `tags`, with its `kind`."""
@@ -119,6 +151,7 @@ class State:
 def state(backend: Any) -> State:
     """The state of `backend`. It lives in the backend's `__dict__`, so moto's reset wipes it."""
     found: State = vars(backend).setdefault(_STATE, State())
+    found.settle()
     return found
 
 
@@ -202,6 +235,18 @@ def listing(
     return page
 
 
+def wrong_state(verb: str, resource: Any, because_of: Any) -> AWSValidationException:
+    """An operation that must wait. AWS's words of an app and its space: "Troubleshooting issues
+    with Canvas", SageMaker AI developer guide. That the code is ValidationException was seen for
+    DeleteSpace of a Pending space."""
+    kind = type(because_of).__name__
+    shown = kind.lower() if verb == "create app" else kind
+    return invalid(
+        f"Unable to {verb} {resource} because {shown} [{because_of.arn}] is not in InService state "
+        f"(it is {because_of.status})."
+    )
+
+
 def not_found(what: str, name: str) -> ResourceNotFound:
     return ResourceNotFound(message=f"{what} [{name}] does not exist.")
 
@@ -275,7 +320,10 @@ def _search(original: Any, backend: Any, *args: Any, **kwargs: Any) -> Any:
     resource = kwargs.get("resource", args[0] if args else None)
     if resource == "TrainingJob":
         raise invalid("The embedded cloud does not search training jobs; use ListTrainingJobs.")
-    return original(backend, *args, **kwargs)
+    try:
+        return original(backend, *args, **kwargs)
+    except SagemakerClientError:
+        raise invalid(f"The embedded cloud does not search {resource}s.") from None
 
 
 @patching.replaces(f"{_BACKEND}.reset", because="what runs would outlive the record of it")

@@ -1,7 +1,8 @@
 """Studio's standing resources: domains, user profiles, spaces, lifecycle configurations.
 
-They are records: nothing of them runs or bills, so each is InService when its call returns. What
-acts on them is an app (`apps`).
+They are records: nothing of them runs or bills. As on AWS a domain, a profile and a space are
+Pending, then InService (or Failed, and say why); Updating, then InService; Deleting, then gone.
+What must wait for such a change is refused. What acts on these records is an app (`apps`).
 """
 
 from __future__ import annotations
@@ -9,15 +10,17 @@ from __future__ import annotations
 import base64
 import binascii
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
 from moto.ec2.models import ec2_backends
+from moto.kms.models import kms_backends
+from moto.sagemaker.exceptions import ResourceInUseException
 
-from infra.offline import runtime
+from infra.offline import quotas, runtime
 from infra.offline.sagemaker import validation
 from infra.offline.sagemaker.operations import (
     Request,
@@ -33,6 +36,7 @@ from infra.offline.sagemaker.operations import (
     operation,
     require_assumable,
     state,
+    wrong_state,
 )
 from infra.offline.sagemaker.validation import Only, Support
 
@@ -116,7 +120,51 @@ class Resource:
 
 
 @dataclass
-class Domain(Resource):
+class Standing(Resource):
+    """A resource that comes, changes and goes by itself once it was told to."""
+
+    status: str = field(default="Pending", init=False)
+    failure: str = field(default="", init=False)
+
+    @property
+    def ready(self) -> bool:
+        """Whether others may be made in it."""
+        return self.status in ("InService", "Updating")
+
+    def condition(self) -> Response:
+        shown: Response = {"Status": self.status, **self.times()}
+        return {**shown, "FailureReason": self.failure} if self.failure else shown
+
+    def become_ready(self, kept: State, problem: Callable[[], str] = str) -> None:
+        """InService soon; Failed if there is a `problem` then."""
+
+        def finish() -> None:
+            if self.status in ("Pending", "Updating"):
+                self.failure = problem()
+                self.status = "Failed" if self.failure else "InService"
+
+        kept.soon(finish)
+
+    def change(self, kept: State, request: Request, *, keys: tuple[str, ...]) -> None:
+        """Overwrite what the request names, and be Updating for a while."""
+        update(self, request, keys=keys)
+        self.status = "Updating"
+        self.become_ready(kept)
+
+    def require_in_service(self, verb: str) -> None:
+        if self.status != "InService":
+            raise wrong_state(verb, f"{type(self).__name__} [{self.arn}]", self)
+
+    def leave(self, kept: State, finish: Callable[[], object]) -> None:
+        """Deleting for a while, then gone. What failed may be deleted, too."""
+        if self.status in ("Pending", "Updating", "Deleting"):
+            raise wrong_state("delete", f"{type(self).__name__} [{self.arn}]", self)
+        self.status = "Deleting"
+        kept.soon(finish)
+
+
+@dataclass
+class Domain(Standing):
     kind: ClassVar[str] = "domain"
     id: str
     name: str
@@ -130,17 +178,17 @@ class Domain(Resource):
             "DomainArn": self.arn,
             "DomainId": self.id,
             "DomainName": self.name,
-            "Status": "InService",
+            "Status": self.status,
             "Url": self.url,
             **self.times(),
         }
 
     def describe(self) -> Response:
-        return {**self.settings, **self.summary()}
+        return {**self.settings, **self.summary(), **self.condition()}
 
 
 @dataclass
-class UserProfile(Resource):
+class UserProfile(Standing):
     kind: ClassVar[str] = "user-profile"
     domain_id: str
     name: str
@@ -149,16 +197,21 @@ class UserProfile(Resource):
         return {
             "DomainId": self.domain_id,
             "UserProfileName": self.name,
-            "Status": "InService",
+            "Status": self.status,
             **self.times(),
         }
 
     def describe(self) -> Response:
-        return {**self.settings, "UserProfileArn": self.arn, **self.summary()}
+        return {
+            **self.settings,
+            "UserProfileArn": self.arn,
+            **self.summary(),
+            **self.condition(),
+        }
 
 
 @dataclass
-class Space(Resource):
+class Space(Standing):
     kind: ClassVar[str] = "space"
     domain_id: str
     name: str
@@ -181,7 +234,7 @@ class Space(Resource):
         shown: Response = {
             "DomainId": self.domain_id,
             "SpaceName": self.name,
-            "Status": "InService",
+            "Status": self.status,
             **self.times(),
             "SpaceSettingsSummary": {
                 "AppType": settings.get("AppType", APP_TYPE),
@@ -205,9 +258,8 @@ class Space(Resource):
             "DomainId": self.domain_id,
             "SpaceArn": self.arn,
             "SpaceName": self.name,
-            "Status": "InService",
             "Url": f"https://{self.domain_id}.studio.{region}.sagemaker.aws/jupyterlab/default",
-            **self.times(),
+            **self.condition(),
         }
 
 
@@ -319,12 +371,38 @@ def _check_network(backend: Any, request: Request) -> None:
     if not subnets or "VpcId" not in request:
         raise invalid("VpcId and SubnetIds are required: a domain's apps run in a VPC.")
     network: Any = ec2_backends[backend.account_id][backend.region_name]
+    if request["VpcId"] not in network.vpcs:
+        return  # found out later: the domain fails
     known = {
         subnet.id: subnet.vpc_id for zone in network.subnets.values() for subnet in zone.values()
     }
     for subnet in subnets:
         if known.get(subnet) != request["VpcId"]:
             raise invalid(f"Subnet {subnet} does not exist in VPC {request['VpcId']}.")
+
+
+def _domain_problem(backend: Any, domain: Domain) -> str:
+    """Why a domain does not come up. AWS looks for network and key after the call has returned:
+    hashicorp/terraform-provider-aws issue 29078 has its words of a VPC."""
+    network: Any = ec2_backends[backend.account_id][backend.region_name]
+    vpc = domain.settings.get("VpcId")
+    if vpc not in network.vpcs:
+        return (
+            f"ResourceNotFoundError: The VPC ID '{vpc}' could not be found. Verify that the VPC ID "
+            "is valid and that it's in the same AWS Region as the requested domain."
+        )
+    key = domain.settings.get("KmsKeyId")
+    if key is not None and not _key_exists(backend, key):
+        return f"ConfigurationError: KMS key '{key}' does not exist"
+    return ""
+
+
+def _key_exists(backend: Any, named: str) -> bool:
+    keys: Any = kms_backends[backend.account_id][backend.region_name]
+    bare = named.rsplit(":", 1)[-1]
+    if bare.startswith("alias/"):
+        return any(bare in key.aliases for key in list(keys.keys.values()))
+    return bare.removeprefix("key/") in keys.keys
 
 
 def settings_of(request: Request, *, without: tuple[str, ...]) -> dict[str, Any]:
@@ -374,6 +452,8 @@ def create_domain(backend: Any, request: Request) -> Response:
     with kept.lock:
         if any(domain.name == name for domain in kept.domains.values()):
             raise in_use(f"Domain with name {name} already exists. Choose a different name.")
+        # A domain that failed counts until it is deleted: aws/amazon-sagemaker-examples issue 1564.
+        quotas.require(quotas.DOMAINS, in_use=len(kept.domains), unit="Domains")
         domain_id = f"d-{new_id()}"
         domain_arn = arn(backend, "domain", domain_id)
         for settings in ("DefaultUserSettings", "DefaultSpaceSettings"):
@@ -393,6 +473,7 @@ def create_domain(backend: Any, request: Request) -> Response:
             name=name,
         )
         kept.domains[domain_id] = domain
+        domain.become_ready(kept, lambda: _domain_problem(backend, domain))
     return {"DomainArn": domain.arn, "DomainId": domain.id, "Url": domain.url}
 
 
@@ -434,13 +515,14 @@ def update_domain(backend: Any, request: Request) -> Response:
     kept = state(backend)
     with kept.lock:
         domain = domain_of(kept, request["DomainId"])
+        domain.require_in_service("update")
         if "SubnetIds" in request or "VpcId" in request:
             _check_network(backend, {**domain.settings, **request})
         for settings in ("DefaultUserSettings", "DefaultSpaceSettings"):
             _check_settings(kept, request.get(settings), source_arn=domain.arn)
         if "DomainSettingsForUpdate" in request:
             request["DomainSettings"] = request.pop("DomainSettingsForUpdate")
-        update(domain, request, keys=("DomainId",))
+        domain.change(kept, request, keys=("DomainId",))
         return {"DomainArn": domain.arn}
 
 
@@ -449,18 +531,23 @@ def delete_domain(backend: Any, request: Request) -> Response:
     kept = state(backend)
     domain_id = request["DomainId"]
     with kept.lock:
-        domain_of(kept, domain_id)
+        domain = domain_of(kept, domain_id)
         for what, there in (("UserProfile", kept.profiles), ("Space", kept.spaces)):
             names = sorted(name for of, name in there if of == domain_id)
             if names:
-                raise in_use(
-                    f"Unable to delete Domain [{domain_id}] because it has {what}(s) associated "
-                    f"with it: {', '.join(names[:5])}. Delete them first."
-                )
-        del kept.domains[domain_id]
+                raise associated(domain, what, names)
+        domain.leave(kept, lambda: kept.domains.pop(domain_id))
     folder = runtime.current().state / "spaces" / domain_id
     shutil.rmtree(folder, ignore_errors=True)
     return {}
+
+
+def associated(resource: Standing, what: str, names: list[str]) -> ResourceInUseException:
+    """As AWS words it: aws/amazon-sagemaker-feedback issue 113."""
+    return in_use(
+        f"Unable to delete {type(resource).__name__} [{resource.arn}] because {what}(s) are "
+        f"associated with it: {', '.join(names[:5])}. Delete them first."
+    )
 
 
 # --- user profiles ------------------------------------------------------------------------------
@@ -472,9 +559,12 @@ def create_user_profile(backend: Any, request: Request) -> Response:
     kept = state(backend)
     domain_id, name = request["DomainId"], request["UserProfileName"]
     with kept.lock:
-        domain_of(kept, domain_id)
+        domain = domain_of(kept, domain_id)
         if (domain_id, name) in kept.profiles:
             raise in_use(f"UserProfile [{name}] already exists in Domain [{domain_id}].")
+        if not domain.ready:
+            raise wrong_state("create", f"UserProfile [{name}]", domain)
+        quotas.require(quotas.PROFILES, in_use=len(kept.profiles), unit="UserProfiles")
         profile_arn = arn(backend, "user-profile", domain_id, name)
         _check_settings(kept, request.get("UserSettings"), source_arn=profile_arn)
         moment = now()
@@ -488,6 +578,7 @@ def create_user_profile(backend: Any, request: Request) -> Response:
             name=name,
         )
         kept.profiles[domain_id, name] = profile
+        profile.become_ready(kept)
     return {"UserProfileArn": profile.arn}
 
 
@@ -528,8 +619,9 @@ def update_user_profile(backend: Any, request: Request) -> Response:
     kept = state(backend)
     with kept.lock:
         profile = profile_of(kept, request["DomainId"], request["UserProfileName"])
+        profile.require_in_service("update")
         _check_settings(kept, request.get("UserSettings"), source_arn=profile.arn)
-        update(profile, request, keys=("DomainId", "UserProfileName"))
+        profile.change(kept, request, keys=("DomainId", "UserProfileName"))
         return {"UserProfileArn": profile.arn}
 
 
@@ -538,18 +630,15 @@ def delete_user_profile(backend: Any, request: Request) -> Response:
     kept = state(backend)
     domain_id, name = request["DomainId"], request["UserProfileName"]
     with kept.lock:
-        profile_of(kept, domain_id, name)
+        profile = profile_of(kept, domain_id, name)
         owned = sorted(
             space.name
             for space in kept.spaces.values()
             if space.domain_id == domain_id and space.owner == name
         )
         if owned:
-            raise in_use(
-                f"Unable to delete UserProfile [{name}] because it owns Space(s): "
-                f"{', '.join(owned[:5])}. Delete them first."
-            )
-        del kept.profiles[domain_id, name]
+            raise associated(profile, "Space", owned)
+        profile.leave(kept, lambda: kept.profiles.pop((domain_id, name)))
     return {}
 
 
@@ -579,11 +668,14 @@ def create_space(backend: Any, request: Request) -> Response:
     if request.get("SpaceSettings", {}).get("AppType") != APP_TYPE:
         raise invalid(f"SpaceSettings.AppType must be {APP_TYPE} for a private space here.")
     with kept.lock:
-        domain_of(kept, domain_id)
+        domain = domain_of(kept, domain_id)
         if (domain_id, name) in kept.spaces:
             raise in_use(f"Space [{name}] already exists in Domain [{domain_id}].")
         owner = request["OwnershipSettings"]["OwnerUserProfileName"]
-        profile_of(kept, domain_id, owner)
+        for needed in (domain, profile_of(kept, domain_id, owner)):
+            if not needed.ready:
+                raise wrong_state("create", f"Space [{name}]", needed)
+        quotas.require(quotas.SPACES, in_use=len(kept.spaces), unit="Spaces")
         _check_storage(kept, domain_id, owner, request["SpaceSettings"])
         moment = now()
         space = Space(
@@ -596,6 +688,7 @@ def create_space(backend: Any, request: Request) -> Response:
             name=name,
         )
         kept.spaces[domain_id, name] = space
+        space.become_ready(kept)
     return {"SpaceArn": space.arn}
 
 
@@ -653,8 +746,9 @@ def update_space(backend: Any, request: Request) -> Response:
     kept = state(backend)
     with kept.lock:
         space = space_of(kept, request["DomainId"], request["SpaceName"])
+        space.require_in_service("update")
         _check_storage(kept, space.domain_id, space.owner, request.get("SpaceSettings", {}))
-        update(space, request, keys=("DomainId", "SpaceName"))
+        space.change(kept, request, keys=("DomainId", "SpaceName"))
         return {"SpaceArn": space.arn}
 
 
@@ -664,14 +758,14 @@ def delete_space(backend: Any, request: Request) -> Response:
     key = request["DomainId"], request["SpaceName"]
     with kept.lock:
         space = space_of(kept, *key)
-        apps = kept.apps.get(key, [])
-        if any(app.active for app in apps):
-            raise in_use(
-                f"Unable to delete Space [{space.name}] because it has App(s) associated with it. "
-                "Delete them first."
-            )
-        del kept.spaces[key]
-        kept.apps.pop(key, None)
+        if any(app.active for app in kept.apps.get(key, ())):
+            raise associated(space, "App", ["default"])
+
+        def gone() -> None:
+            del kept.spaces[key]
+            kept.apps.pop(key, None)
+
+        space.leave(kept, gone)
     shutil.rmtree(space.folder, ignore_errors=True)
     return {}
 
@@ -768,6 +862,14 @@ def delete_studio_lifecycle_config(backend: Any, request: Request) -> Response:
                     f"Unable to delete StudioLifecycleConfig [{name}] because {resource.arn} uses "
                     "it. Detach it first."
                 )
+        # Source: DeleteStudioLifecycleConfig, API reference: no running app may use it.
+        for apps in kept.apps.values():
+            for app in apps:
+                if app.active and kept.configs[name] in (app.built_in, *app.scripts):
+                    raise in_use(
+                        f"Unable to delete StudioLifecycleConfig [{name}] because {app.arn} uses "
+                        "it. Delete the app first."
+                    )
         del kept.configs[name]
     return {}
 

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from tests.offline.small_cloud import SmallCloud
 
 IMAGE = "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-training:2.8.0-cpu-py312-sagemaker"
@@ -108,6 +110,52 @@ def space_request(domain_id: str, name: str) -> dict[str, Any]:
     }
 
 
+def in_service(api: Any, domain_id: str, **name: str) -> dict[str, Any]:
+    """Wait until the domain, or its UserProfileName or SpaceName, is InService; describes it."""
+    describe = {
+        (): api.describe_domain,
+        ("UserProfileName",): api.describe_user_profile,
+        ("SpaceName",): api.describe_space,
+    }[tuple(name)]
+
+    def settled() -> Any:
+        described = describe(DomainId=domain_id, **name)
+        assert not described["Status"].endswith("Failed"), described
+        return described if described["Status"] == "InService" else None
+
+    found: dict[str, Any] = until(settled)
+    return found
+
+
+def gone(describe: Callable[..., Any], **identity: str) -> None:
+    """Wait until there is no such thing any more."""
+
+    def found() -> str:
+        try:
+            return str(describe(**identity)["Status"])
+        except ClientError as error:
+            return str(error.response["Error"]["Code"])
+
+    until(lambda: found() == "ResourceNotFound")
+
+
+def make(api: Any, request: dict[str, Any], *people: str) -> str:
+    """A domain with a profile and a private space for each of `people`; returns its id."""
+    domain_id = str(api.create_domain(**request)["DomainId"])
+    in_service(api, domain_id)
+    for name in people:
+        settle_in(api, domain_id, name)
+    return domain_id
+
+
+def settle_in(api: Any, domain_id: str, name: str) -> None:
+    """A profile and its private space, both of one name, ready."""
+    api.create_user_profile(DomainId=domain_id, UserProfileName=name)
+    in_service(api, domain_id, UserProfileName=name)
+    api.create_space(**space_request(domain_id, name))
+    in_service(api, domain_id, SpaceName=name)
+
+
 def workspace(cloud: SmallCloud, script: str | None = None) -> Workspace:
     """A fresh workspace whose built-in lifecycle script is `script`."""
     sagemaker = cloud.client("sagemaker")
@@ -122,7 +170,5 @@ def workspace(cloud: SmallCloud, script: str | None = None) -> Workspace:
         )
         lab["BuiltInLifecycleConfigArn"] = made["StudioLifecycleConfigArn"]
     request = domain_request(cloud, name, role, **lab)
-    domain_id = sagemaker.create_domain(**request)["DomainId"]
-    sagemaker.create_user_profile(DomainId=domain_id, UserProfileName=name)
-    sagemaker.create_space(**space_request(domain_id, name))
+    domain_id = make(sagemaker, request, name)
     return Workspace(cloud, sagemaker, name, domain_id, role)

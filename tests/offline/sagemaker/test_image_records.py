@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from infra.offline.environment import client_environment
 from tests.offline import sample_image
-from tests.offline.sagemaker.studio_cloud import domain_request, until
+from tests.offline.sagemaker.studio_cloud import domain_request, make, until
 from tests.offline.sample_image import REGISTRY
 from tests.offline.small_cloud import REGION, SmallCloud
 from tests.offline.whole_cloud import PULL
@@ -226,11 +226,10 @@ def test_what_a_domain_names_is_in_use(images: Images, cloud: SmallCloud) -> Non
     attached = [{"ImageName": name, "ImageVersionNumber": 1, "AppImageConfigName": config}]
     request = domain_request(cloud, f"d-{name}", images.puller(f"user-{name}"))
     request["DefaultUserSettings"]["JupyterLabAppSettings"]["CustomImages"] = attached
-    domain = images.api.create_domain(**request)["DomainId"]
+    domain = make(images.api, request)
     for call in (
         lambda: images.api.delete_image(ImageName=name),
         lambda: images.api.delete_image_version(ImageName=name, Version=1),
-        lambda: images.api.delete_app_image_config(AppImageConfigName=config),
     ):
         with pytest.raises(ClientError, match=f"{domain} uses it") as error:
             call()

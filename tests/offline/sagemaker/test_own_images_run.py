@@ -19,7 +19,7 @@ from infra.offline import runtime
 from infra.offline.codebuild.tools import docker
 from infra.offline.server import Cloud
 from tests.offline import sample_image
-from tests.offline.sagemaker.studio_cloud import domain_request, space_request, until
+from tests.offline.sagemaker.studio_cloud import domain_request, make, settle_in, until
 from tests.offline.sample_image import REGISTRY
 from tests.offline.small_cloud import SmallCloud
 from tests.offline.whole_cloud import PULL, client, role
@@ -172,10 +172,7 @@ def _workspace(cloud: Cloud, api: Any) -> str:
         BuiltInLifecycleConfigArn=script,
         CustomImages=[{"ImageName": IMAGE, "ImageVersionNumber": 2, "AppImageConfigName": IMAGE}],
     )
-    domain = str(api.create_domain(**request)["DomainId"])
-    api.create_user_profile(DomainId=domain, UserProfileName="ana")
-    api.create_space(**space_request(domain, "ana"))
-    return domain
+    return make(api, request, "ana")
 
 
 @pytest.fixture(scope="module")
@@ -249,8 +246,7 @@ def ben(academy: Academy) -> dict[str, str]:
     """Ben's app, and another image that is there but not attached."""
     puller = academy.api.describe_image(ImageName=IMAGE)["RoleArn"]
     academy.api.create_image(ImageName="other", RoleArn=puller)
-    academy.api.create_user_profile(DomainId=academy.domain, UserProfileName="ben")
-    academy.api.create_space(**space_request(academy.domain, "ben"))
+    settle_in(academy.api, academy.domain, "ben")
     return {**academy.app, "SpaceName": "ben"}
 
 

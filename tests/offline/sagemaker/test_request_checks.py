@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 from moto.sagemaker.exceptions import AWSValidationException
 
-from infra.offline import patching, sagemaker  # noqa: F401  (declares the operations)
-from infra.offline.sagemaker import validation
+from infra.offline import patching, sagemaker, shapes  # noqa: F401  (declares the operations)
 from infra.offline.sagemaker.validation import Only, Support, check
 
 EVERYTHING: Support = {"DomainId": None, "SpaceName": None, "AppType": None, "AppName": None}
@@ -79,7 +78,7 @@ def test_a_value_that_is_not_emulated_is_named_with_the_reason() -> None:
 
 
 def _emulated() -> list[str]:
-    model = validation.service_model()
+    model = shapes.model("sagemaker")
     methods = {
         change.target.rsplit(".", 1)[-1]
         for change in patching.changes()
@@ -107,9 +106,9 @@ def test_the_emulated_operations_are_those_of_studio_images_and_training() -> No
 
 @pytest.mark.parametrize("operation", _emulated())
 def test_every_pattern_of_an_emulated_operation_is_understood(operation: str) -> None:
-    shape = validation.service_model().operation_model(operation).input_shape
+    shape = shapes.model("sagemaker").operation_model(operation).input_shape
     patterns = set(_patterns(shape, set()))
-    assert all(validation.pattern(text) for text in patterns)
+    assert all(shapes.pattern(text) for text in patterns)
 
 
 def _patterns(shape: Any, seen: set[str]) -> Any:

@@ -203,7 +203,7 @@ def test_terminals_find_the_environment_of_the_space(running: Workspace) -> None
 
 
 def test_a_space_with_an_app_is_in_use(running: Workspace) -> None:
-    with pytest.raises(ClientError, match=r"has App\(s\)") as error:
+    with pytest.raises(ClientError, match=r"App\(s\) are associated") as error:
         running.sagemaker.delete_space(DomainId=running.domain_id, SpaceName=running.name)
     assert error.value.response["Error"]["Code"] == "ResourceInUse"
 

@@ -11,6 +11,8 @@ from botocore.exceptions import ClientError
 from tests.offline.sagemaker.studio_cloud import (
     Workspace,
     domain_request,
+    gone,
+    in_service,
     network,
     space_request,
     workspace,
@@ -57,7 +59,7 @@ def test_a_domain_with_a_profile_is_in_use(ana: Workspace) -> None:
 
 
 def test_a_profile_that_owns_a_space_is_in_use(ana: Workspace) -> None:
-    with pytest.raises(ClientError, match="owns Space") as error:
+    with pytest.raises(ClientError, match=r"Space\(s\) are associated") as error:
         ana.sagemaker.delete_user_profile(DomainId=ana.domain_id, UserProfileName=ana.name)
     assert code(error) == "ResourceInUse"
 
@@ -71,9 +73,14 @@ def test_a_lifecycle_configuration_that_a_domain_names_is_in_use(ana: Workspace)
 def test_all_of_it_can_be_deleted_from_the_inside_out(cloud: SmallCloud) -> None:
     ben = workspace(cloud, "true")
     api = ben.sagemaker
-    api.delete_space(DomainId=ben.domain_id, SpaceName=ben.name)
-    api.delete_user_profile(DomainId=ben.domain_id, UserProfileName=ben.name)
+    space = {"DomainId": ben.domain_id, "SpaceName": ben.name}
+    profile = {"DomainId": ben.domain_id, "UserProfileName": ben.name}
+    api.delete_space(**space)
+    gone(api.describe_space, **space)
+    api.delete_user_profile(**profile)
+    gone(api.describe_user_profile, **profile)
     api.delete_domain(DomainId=ben.domain_id)
+    gone(api.describe_domain, DomainId=ben.domain_id)
     api.delete_studio_lifecycle_config(StudioLifecycleConfigName=f"{ben.name}-start")
     with pytest.raises(ClientError) as error:
         api.describe_domain(DomainId=ben.domain_id)
@@ -175,7 +182,7 @@ def test_updates_overwrite_what_they_name_and_keep_the_rest(cloud: SmallCloud) -
         UserProfileName=cleo.name,
         UserSettings={"DefaultLandingUri": "studio::"},
     )
-    profile = api.describe_user_profile(**where, UserProfileName=cleo.name)
+    profile = in_service(api, cleo.domain_id, UserProfileName=cleo.name)
     assert profile["UserSettings"] == {"DefaultLandingUri": "studio::"}
     api.update_space(**where, SpaceName=cleo.name, SpaceDisplayName="Cleo's space")
     space = api.describe_space(**where, SpaceName=cleo.name)

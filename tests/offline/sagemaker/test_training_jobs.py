@@ -272,7 +272,7 @@ def test_a_stopped_job_may_save_its_model(jobs: Jobs) -> None:
 def test_a_job_that_ignores_the_stop_is_killed_after_the_grace(
     jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training, "GRACE_SECONDS", 0.5)
+    monkeypatch.setattr(training.instance, "GRACE_SECONDS", 0.5)
     name = jobs.start("trap '' TERM; echo up; while true; do sleep 0.05; done")
     until(lambda: jobs.logged(name) == ["up"])
     asked = time.monotonic()
@@ -396,7 +396,7 @@ S3_SOURCE = "InputDataConfig.0.DataSource.S3DataSource"
         ("AlgorithmSpecification.TrainingImage", None, "TrainingImage is required"),
         ("DebugHookConfig", {"S3OutputPath": "s3://b/x"}, "DebugHookConfig of CreateTrainingJob"),
         ("ExperimentConfig", {}, "ExperimentConfig of CreateTrainingJob"),
-        ("EnableManagedSpotTraining", True, "EnableManagedSpotTraining"),
+        ("EnableManagedSpotTraining", True, "It must be present and be greater than or equal"),
         ("EnableNetworkIsolation", True, "EnableNetworkIsolation"),
         (
             "VpcConfig",
@@ -414,7 +414,7 @@ S3_SOURCE = "InputDataConfig.0.DataSource.S3DataSource"
         ("InputDataConfig.0.ChannelName", "..", "does not name a folder"),
         ("StoppingCondition", None, "StoppingCondition is required"),
         ("StoppingCondition.MaxRuntimeInSeconds", 3_000_000, "must not exceed 2419200"),
-        ("StoppingCondition.MaxWaitTimeInSeconds", 7200, "MaxWaitTimeInSeconds"),
+        ("StoppingCondition.MaxWaitTimeInSeconds", 7200, "It is only supported when"),
         ("TrainingJobName", "two_words", "regular expression pattern"),
         (
             "AlgorithmSpecification.ContainerArguments",

@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 from infra.offline import runtime
 from infra.offline.authorization import credentials
 from infra.offline.server import Cloud
-from tests.offline.sagemaker.studio_cloud import IMAGE, domain_request, space_request, until
+from tests.offline.sagemaker.studio_cloud import IMAGE, domain_request, make, until
 from tests.offline.small_cloud import SmallCloud
 from tests.offline.whole_cloud import client, role
 
@@ -114,9 +114,7 @@ def test_a_space_opens_by_its_link_and_ends_with_the_cloud(tmp_path: Path, whole
         name = "ana"
         execution_role = role(cloud, name, "sagemaker")
         request = domain_request(SmallCloud(runtime.current()), name, execution_role)
-        domain = api.create_domain(**request)["DomainId"]
-        api.create_user_profile(DomainId=domain, UserProfileName=name)
-        api.create_space(**space_request(domain, name))
+        domain = make(api, request, name)
         app = {
             "DomainId": domain,
             "SpaceName": name,

@@ -11,7 +11,6 @@ import shutil
 import tarfile
 import tempfile
 import time
-from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
@@ -314,11 +313,10 @@ class Work:
             except FileNotFoundError as error:
                 raise JobFailed(f"AlgorithmError: {error}") from error
         synced = time.monotonic()
-        training_since = job.now()
         try:
             while (exit_code := job.process.wait(PUMP_SECONDS)) is None:
                 shipper.pump()
-                self._meet_interruption(training_since)
+                self._meet_interruption()
                 if self._grace_is_over():
                     job.process.kill()
                 if time.monotonic() - synced > CHECKPOINT_SECONDS:
@@ -332,10 +330,10 @@ class Work:
             job.process.kill()
             shipper.pump(final=True)
 
-    def _meet_interruption(self, since: datetime) -> None:
+    def _meet_interruption(self) -> None:
         job = self._job
         if job.spot and not job.told_to_end:
-            trained = (job.now() - since).total_seconds()
+            trained = job.in_state_for().total_seconds()
             if faults.on_job(job.name, "interruption", trained=trained):
                 job.interrupt()
 

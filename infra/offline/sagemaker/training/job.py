@@ -197,6 +197,12 @@ class TrainingJob:
             time=moment,
         )
 
+    def in_state_for(self) -> timedelta:
+        """How long it has been in its state, by the cloud's clock."""
+        with self.lock:
+            began: datetime = self.transitions[-1]["StartTime"]
+            return self.now() - began
+
     def request_stop(self, reason: str) -> bool:
         """Begin to stop it, for `reason`, which will be its secondary status.
 

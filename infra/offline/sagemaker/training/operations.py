@@ -6,12 +6,13 @@ import threading
 from pathlib import PurePosixPath
 from typing import Any
 
-from infra.offline import ecr, runtime
+from infra.offline import ecr, quotas, runtime
 from infra.offline.ecr import Stored
 from infra.offline.sagemaker import containers
 from infra.offline.sagemaker.operations import (
     Request,
     Response,
+    State,
     arn,
     in_use,
     invalid,
@@ -96,6 +97,7 @@ def create_training_job(backend: Any, request: Request) -> Response:
                 "Job name must be unique within an AWS account and region, and a training job with "
                 f"this name already exists ({job_arn})"
             )
+        _check_quotas(kept, request["ResourceConfig"])
         job = TrainingJob(
             arn=job_arn,
             request=request,
@@ -107,6 +109,22 @@ def create_training_job(backend: Any, request: Request) -> Response:
         kept.jobs[name] = job
     threading.Thread(target=instance.run, args=(job,), name=f"job-{name}", daemon=True).start()
     return {"TrainingJobArn": job_arn}
+
+
+def _check_quotas(kept: State, wanted: dict[str, Any]) -> None:
+    """A job's instances count from its creation to its end."""
+    running = [
+        job.request["ResourceConfig"]
+        for job in kept.jobs.values()
+        if job.status in ("InProgress", "Stopping")
+    ]
+    kind, more = wanted["InstanceType"], wanted["InstanceCount"]
+    for quota, counted in (
+        (quotas.TRAINING_INSTANCES, running),
+        (quotas.training_on(kind), [each for each in running if each["InstanceType"] == kind]),
+    ):
+        in_use = sum(each["InstanceCount"] for each in counted)
+        quotas.require(quota, in_use=in_use, unit="Instances", more=more)
 
 
 def _own_image(request: Request) -> Stored | None:
