@@ -9,6 +9,11 @@
     GET  /_academy/chat        {"chat": [{"channel", "topic", "title", "text", "thread", "kind",
                                "message", "sent", "problem"}]}: what channels of Microsoft Teams
                                would have been told, and why one would have shown nothing
+    GET  /_academy/faults      {"faults": [{"id", "kind", "service", ..., "happened", "left"}]}
+    POST /_academy/faults      a fault, see `faults.Fault`: {"kind": "throttle", "service":
+                               "dynamodb", "operation": "PutItem", "count": 2}; or many that happen
+                               now and then: {"chaos": {"seed": 7, "probability": 0.02}}
+    DELETE /_academy/faults    takes all back; with ?id=f1 that one; these answer as GET does
     GET  /_academy/processes   {"processes": [{"name", "pid", "running"}]}
     GET  /_academy/traffic     {"traffic": [{"service", "operation", "client", "status", "count"}]}:
                                what came over the wire, by the program that sent it
@@ -18,7 +23,8 @@ The server mounts `handle`, a WSGI application, for these paths (`serves(path)` 
     application = control.handle if control.serves(environ["PATH_INFO"]) else moto
 
 It answers the loopback address alone. The Host header must name it too, and a POST must be JSON:
-otherwise any web page that the person at this machine opens could move the clock.
+otherwise any web page that the person at this machine opens could move the clock. (A DELETE of
+another origin's page does not pass the browser's own preflight.)
 """
 
 from __future__ import annotations
@@ -29,9 +35,9 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
-from infra.offline import chat, notifications, runtime, traffic
+from infra.offline import chat, faults, notifications, runtime, traffic
 
 PREFIX = "/_academy/"
 LARGEST_BODY_BYTES = 10_000
@@ -171,6 +177,34 @@ def _traffic(_environ: JsonObject) -> JsonObject:
     return {"traffic": kinds}
 
 
+def _faults(_environ: JsonObject) -> JsonObject:
+    return {"faults": faults.shown()}
+
+
+def _add_fault(environ: JsonObject) -> JsonObject:
+    request = _body(environ)
+    try:
+        if set(request) == {"chaos"}:
+            how = request["chaos"]
+            wanted = faults.chaos(int(how["seed"]), float(how["probability"]))
+        else:
+            wanted = [faults.Fault.from_json(request)]
+        for fault in wanted:
+            faults.add(fault)
+    except (KeyError, TypeError, ValueError) as error:
+        raise _Refused(400, str(error)) from None
+    return _faults(environ)
+
+
+def _clear_faults(environ: JsonObject) -> JsonObject:
+    named = parse_qs(environ.get("QUERY_STRING", "")).get("id")
+    try:
+        faults.clear(named[0] if named else None)
+    except faults.UnknownFault as error:
+        raise _Refused(404, str(error)) from None
+    return _faults(environ)
+
+
 def _body(environ: JsonObject) -> JsonObject:
     kind = environ.get("CONTENT_TYPE", "").split(";")[0].strip()
     if kind != "application/json":
@@ -191,6 +225,7 @@ _ROUTES: dict[str, dict[str, Callable[[JsonObject], JsonObject]]] = {
     PREFIX + "health": {"GET": _health},
     PREFIX + "chat": {"GET": _chat},
     PREFIX + "clock": {"GET": _clock, "POST": _move_clock},
+    PREFIX + "faults": {"GET": _faults, "POST": _add_fault, "DELETE": _clear_faults},
     PREFIX + "mail": {"GET": _mail},
     PREFIX + "processes": {"GET": _processes},
     PREFIX + "traffic": {"GET": _traffic},

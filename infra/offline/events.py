@@ -4,6 +4,10 @@ Events come from services (`emit`), from users (PutEvents) and from S3 buckets t
 notifications on. Rules match them by pattern; rules with a rate hang on the cloud's clock. Delivery
 is Lambda's asynchronous call, so a function that fails is tried again as there. What a pattern, a
 rule or a target asks for and is not emulated is refused when it is put, by name.
+
+A target that does not answer (an injected fault) is tried again, with growing pauses, for 24 hours
+and up to 185 times, or as the target's retry policy says; then the event goes to its dead-letter
+queue. Injected faults also deliver twice, late and out of order.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -22,7 +27,7 @@ from moto.awslambda.exceptions import LambdaClientError
 from moto.events.exceptions import InvalidEventPatternException, ValidationException
 from moto.events.models import events_backends
 
-from infra.offline import lambda_runtime, queues, runtime
+from infra.offline import faults, lambda_runtime, queues, runtime
 from infra.offline.patching import replaces
 from infra.offline.resource_access import service_may
 
@@ -32,6 +37,15 @@ log = logging.getLogger(__name__)
 drain = lambda_runtime.drain
 
 JsonObject = dict[str, Any]
+
+#: A target's retry policy if it says nothing. Source: "How EventBridge retries delivering events",
+#: EventBridge user guide.
+MOST_RETRIES = 185
+LONGEST_RETRYING = timedelta(hours=24)
+#: Pauses double from the first to the longest; AWS does not say its own. With these, 185 retries
+#: take 24 hours.
+FIRST_RETRY = timedelta(seconds=1)
+LONGEST_PAUSE = timedelta(minutes=8)
 
 
 def emit(
@@ -301,43 +315,142 @@ def _publish(event: JsonObject) -> None:
 
 
 def _deliver(rule: Any, event: JsonObject) -> None:
+    """Hand an event to each of a rule's targets, as an injected fault has it."""
     for target in tuple(rule.targets):
-        payload = target.get("Input") or json.dumps(event)
+        delivery = _Delivery(rule, target, target.get("Input") or json.dumps(event))
+        fault = faults.on_delivery(rule=rule.name, event=event)
+        kind, seconds = (fault.kind, fault.seconds) if fault is not None else ("", 0.0)
+        if kind == "late":
+            delivery.later(seconds)
+        elif kind == "out-of-order":
+            _wait_to_be_overtaken(delivery, seconds or faults.OVERTAKEN_WITHIN_SECONDS)
+        else:
+            delivery.hand_over()
+            if kind == "twice":
+                delivery.later(seconds)
+            _overtaken(rule)
+
+
+#: Deliveries that wait until a later event of the same rule has gone before them.
+_waiting: dict[str, list[_Delivery]] = {}
+_waiting_lock = threading.Lock()
+
+
+def _wait_to_be_overtaken(delivery: _Delivery, seconds: float) -> None:
+    with _waiting_lock:
+        _waiting.setdefault(delivery.rule.arn, []).append(delivery)
+
+    def at_last() -> None:
+        with _waiting_lock:
+            waits = delivery in _waiting.get(delivery.rule.arn, ())
+            if waits:
+                _waiting[delivery.rule.arn].remove(delivery)
+        if waits:
+            delivery.hand_over()
+
+    clock = runtime.current().clock
+    clock.call_at(clock.now() + timedelta(seconds=seconds), at_last, name=f"{delivery} is late")
+
+
+def _overtaken(rule: Any) -> None:
+    with _waiting_lock:
+        late = _waiting.pop(rule.arn, [])
+    for delivery in late:
+        delivery.hand_over()
+
+
+@dataclass(eq=False)
+class _Delivery:
+    """One event on its way to one target of a rule."""
+
+    rule: Any
+    target: JsonObject
+    payload: str
+    since: datetime = field(default_factory=lambda: runtime.current().clock.now())
+    retries: int = 0
+
+    def __str__(self) -> str:
+        return f"rule {self.rule.name}: an event for {self.target['Arn']}"
+
+    def later(self, seconds: float) -> None:
+        clock = runtime.current().clock
+        when = clock.now() + timedelta(seconds=seconds)
+        clock.call_at(when, self.hand_over, name=f"{self}, later")
+
+    def hand_over(self) -> None:
+        rule, arn = self.rule, self.target["Arn"]
         try:
-            called = lambda_runtime.find(target["Arn"])
+            called = lambda_runtime.find(arn)
             if not may_invoke(called, service="events.amazonaws.com", source_arn=rule.arn):
                 why = (
                     f"its resource policy admits no events.amazonaws.com from {rule.arn}, so rule "
                     f"{rule.name} may not invoke {called.arn}"
                 )
-                _dead_letter(rule, target, payload, "NO_PERMISSIONS", why)
-                continue
-            lambda_runtime.invoke(target["Arn"], payload.encode(), asynchronous=True)
+                self._dead_letter("NO_PERMISSIONS", why)
+                return
+            failed = self._invoke(called)
         except LambdaClientError as error:
-            why = f"rule {rule.name} cannot reach {target['Arn']}: {error.message}"
-            _dead_letter(rule, target, payload, "NO_RESOURCE", why)
+            self._dead_letter(
+                "NO_RESOURCE", f"rule {rule.name} cannot reach {arn}: {error.message}"
+            )
+            return
+        if failed:
+            self._again(failed)
 
+    def _invoke(self, called: lambda_runtime.Called) -> str:
+        """Call the target; returns how it failed in a way that may pass, or ""."""
+        members = {"FunctionName": called.function.function_name, "InvocationType": "Event"}
+        fault = faults.on_call("lambda", "Invoke", members, caller="events.amazonaws.com")
+        if fault is None or fault.kind == "closed-after":
+            lambda_runtime.invoke(self.target["Arn"], self.payload.encode(), asynchronous=True)
+        if fault is None:
+            return ""
+        return _FAILED.get(fault.kind, "SDK_CLIENT_ERROR")
 
-def _dead_letter(rule: Any, target: JsonObject, payload: str, code: str, why: str) -> None:
-    """An event that a target does not get: to the target's dead-letter queue, if it has one.
-
-    Source: "Using dead-letter queues to process undelivered events", EventBridge user guide.
-    """
-    queue = (target.get("DeadLetterConfig") or {}).get("Arn")
-    log.warning("%s; the event %s", why, f"goes to {queue}" if queue else "is dropped")
-    if queue:
-        queues.send_as_service(
-            queue,
-            payload,
-            {
-                "ERROR_CODE": code,
-                "ERROR_MESSAGE": why,
-                "RULE_ARN": rule.arn,
-                "TARGET_ARN": target["Arn"],
-            },
-            service="events.amazonaws.com",
-            source_arn=rule.arn,
+    def _again(self, code: str) -> None:
+        policy = self.target.get("RetryPolicy") or {}
+        clock = runtime.current().clock
+        pause = min(FIRST_RETRY * 2 ** min(self.retries, 20), LONGEST_PAUSE)
+        age = clock.now() + pause - self.since
+        oldest = timedelta(
+            seconds=policy.get("MaximumEventAgeInSeconds", LONGEST_RETRYING.total_seconds())
         )
+        if self.retries >= policy.get("MaximumRetryAttempts", MOST_RETRIES):
+            self._dead_letter(code, "the target did not answer", "MaximumRetryAttempts")
+        elif age > oldest:
+            self._dead_letter(code, "the target did not answer", "MaximumEventAgeInSeconds")
+        else:
+            self.retries += 1
+            clock.call_at(clock.now() + pause, self.hand_over, name=f"{self}, again")
+
+    def _dead_letter(self, code: str, why: str, exhausted: str = "") -> None:
+        """An event that a target does not get: to the target's dead-letter queue, if it has one.
+
+        Source: "Using dead-letter queues to process undelivered events", EventBridge user guide.
+        """
+        rule, target = self.rule, self.target
+        queue = (target.get("DeadLetterConfig") or {}).get("Arn")
+        log.warning("%s; the event %s", why, f"goes to {queue}" if queue else "is dropped")
+        if not queue:
+            return
+        attributes = {
+            "ERROR_CODE": code,
+            "ERROR_MESSAGE": why,
+            "RULE_ARN": rule.arn,
+            "TARGET_ARN": target["Arn"],
+        }
+        if exhausted:
+            attributes |= {
+                "EXHAUSTED_RETRY_CONDITION": exhausted,
+                "RETRY_ATTEMPTS": str(self.retries),
+            }
+        queues.send_as_service(
+            queue, self.payload, attributes, service="events.amazonaws.com", source_arn=rule.arn
+        )
+
+
+#: EventBridge's error codes for what an injected fault makes of a call.
+_FAILED = {"throttle": "THROTTLING", "internal": "INTERNAL_ERROR"}
 
 
 def may_invoke(called: lambda_runtime.Called, *, service: str, source_arn: str) -> bool:

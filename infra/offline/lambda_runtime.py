@@ -4,9 +4,13 @@ A function has up to four execution environments, each a process (see `lambda_wo
 credentials of the function's role, the function's variables and the cloud's clock. They start on
 demand, stay warm, and are replaced when code or configuration changes.
 
-Retries of asynchronous calls hang on the cloud's clock, as on AWS: after one minute, then two. What
-fails to the end goes to the function's on-failure destination, a queue, if it has one. CloudWatch
-counts calls, errors and throttles.
+Retries of asynchronous calls hang on the cloud's clock, as on AWS: what the function failed on is
+tried again after one minute, then two; what was throttled, or met an error of Lambda's own, after 1
+second, then twice as long each time up to 5 minutes, until the event is too old. What fails to the
+end goes to the function's on-failure destination, a queue, if it has one. CloudWatch counts calls,
+errors and throttles.
+
+Source: "How Lambda handles errors and retries with asynchronous invocation", developer guide.
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ import logging
 import queue
 import re
 import shutil
+import signal
 import socket
 import struct
 import sys
@@ -45,7 +50,7 @@ from moto.awslambda.exceptions import (
 from moto.awslambda.utils import get_backend
 from moto.logs.models import logs_backends
 
-from infra.offline import monitoring, queues, runtime
+from infra.offline import faults, monitoring, queues, runtime
 from infra.offline.authorization import credentials
 from infra.offline.environment import client_environment
 from infra.offline.patching import replaces
@@ -69,6 +74,20 @@ LARGEST_ASYNCHRONOUS_PAYLOAD_BYTES = 1_048_576
 #: When Lambda tries a failed asynchronous call again.
 RETRY_DELAYS = (timedelta(minutes=1), timedelta(minutes=2))
 OLDEST_EVENT = timedelta(hours=6)
+
+#: When Lambda tries again what was throttled or met an error of its own; each time twice as long.
+FIRST_PAUSE = timedelta(seconds=1)
+LONGEST_PAUSE = timedelta(minutes=5)
+
+#: As the runtime words the signal that ended it: by Go's names of signals.
+SIGNALS: dict[int, str] = {
+    signal.SIGABRT: "aborted",
+    signal.SIGBUS: "bus error",
+    signal.SIGINT: "interrupt",
+    signal.SIGKILL: "killed",
+    signal.SIGSEGV: "segmentation fault",
+    signal.SIGTERM: "terminated",
+}
 
 NAMESPACE = "AWS/Lambda"
 
@@ -103,6 +122,10 @@ class TooManyRequests(LambdaClientError):  # type: ignore[misc]
         super().__init__(
             "TooManyRequestsException", f"Rate Exceeded. (reserved concurrency of {function})"
         )
+
+
+class ServiceFailed(Exception):
+    """Lambda itself failed to run an event (an injected fault)."""
 
 
 @dataclass(frozen=True)
@@ -322,10 +345,13 @@ class _Fleet:
                 # "Configuring reserved concurrency", Lambda developer guide.
                 self._lost(delivery, called.function, "ZeroReservedConcurrency", None)
                 return
+            self._meet_fault(called)
             answer = self.call(called, delivery.payload, request_id=delivery.request_id)
-        except TooManyRequests:
-            # Throttled calls are kept and do not count as tries.
-            self._again(delivery, called.function, RETRY_DELAYS[0], None)
+        except (TooManyRequests, ServiceFailed):
+            # Such calls are kept and do not count as tries.
+            pause = min(FIRST_PAUSE * 2 ** min(delivery.returned, 20), LONGEST_PAUSE)
+            delivery.returned += 1
+            self._again(delivery, called.function, pause, None)
             return
         except LambdaClientError as error:
             log.warning("the event for %s is lost: %s", delivery.arn, error.message)
@@ -338,6 +364,19 @@ class _Fleet:
             self._again(delivery, called.function, delays[delivery.tries - 1], answer)
         else:
             self._lost(delivery, called.function, "RetriesExhausted", answer)
+
+    def _meet_fault(self, called: Called) -> None:
+        """What an injected fault makes of Lambda's own attempt to run an event."""
+        name = called.function.function_name
+        fault = faults.on_call(
+            "lambda", "Invoke", {"FunctionName": name}, caller="lambda.amazonaws.com"
+        )
+        if fault is None:
+            return
+        if fault.kind == "throttle":
+            self._count(name, self.cloud.clock.now(), Throttles=1)
+            raise TooManyRequests(name)
+        raise ServiceFailed(fault.kind)
 
     def _again(
         self, delivery: _Delivery, function: Any, delay: timedelta, answer: Answer | None
@@ -407,6 +446,8 @@ class _Delivery:
     payload: str
     since: datetime
     tries: int = 0
+    # How often it was throttled or met an error of Lambda's own.
+    returned: int = 0
     # Lambda tries again under the same request id.
     request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
@@ -524,6 +565,7 @@ class _Environment:
         self._connection = ours
         # Lambda hands credentials to an environment and renews it in time; ours do not expire.
         keys = credentials.for_role(function.role, session_name=function.function_name)
+        self._key = keys["AWS_ACCESS_KEY_ID"]
         with theirs:
             self._process: Process = cloud.processes.start(
                 f"function {function.function_name}",
@@ -558,6 +600,7 @@ class _Environment:
                 log=self._log_file,
                 pass_fds=(theirs.fileno(),),
             )
+        faults.register_worker(self._key, self._process.kill)
         self._start_call: dict[str, Any] | None = {
             "kind": "start",
             "handler": function.handler,
@@ -576,6 +619,11 @@ class _Environment:
     def call(self, called: Called, payload: str, request_id: str) -> Answer:
         function = called.function
         self._write_log(f"START RequestId: {request_id} Version: {self._version}")
+        fault = faults.on_function(function.function_name)
+        kind = fault.kind if fault is not None else ""
+        if kind in _BEFORE:
+            self._process.kill()
+            return self._failed(request_id, *_ended_by(kind, float(function.timeout)))
         if self._start_call is not None:
             try:
                 started = self._exchange(self._start_call, START_SECONDS)
@@ -606,6 +654,10 @@ class _Environment:
             return self._failed(
                 request_id, "Sandbox.Timedout", f"Task timed out after {seconds:.2f} seconds"
             )
+        if reply is not None and kind in _AFTER:
+            # What it did stands; its answer is lost.
+            self._process.kill()
+            return self._failed(request_id, *_ended_by(kind, seconds))
         if reply is None:
             return self._exited(request_id)
         duration_ms = (time.monotonic() - began) * 1000
@@ -619,6 +671,7 @@ class _Environment:
         return Answer(reply["payload"].encode(), None, tail, self._version)
 
     def stop(self) -> None:
+        faults.forget_worker(self._key)
         self._connection.close()
         self._process.kill()
         shutil.rmtree(self._home, ignore_errors=True)
@@ -658,8 +711,11 @@ class _Environment:
         status = self._process.wait(5.0)
         if status is None:
             status = self._process.kill()
-        how = f"signal: {-status}" if status < 0 else f"exit status {status}"
-        return self._failed(request_id, "Runtime.ExitError", f"Runtime exited with error: {how}")
+        if status < 0:
+            how = f"with error: signal: {SIGNALS.get(-status, f'signal {-status}')}"
+        else:
+            how = f"with error: exit status {status}" if status else "without providing a reason"
+        return self._failed(request_id, "Runtime.ExitError", f"Runtime exited {how}")
 
     def _failed(self, request_id: str, kind: str, message: str) -> Answer:
         text = f"RequestId: {request_id} Error: {message}"
@@ -689,8 +745,25 @@ class _Environment:
             group.create_log_stream(self._log_stream)
         stamp = int(self._cloud.clock.now().timestamp() * 1000)
         group.put_log_events(
-            self._log_stream, [{"timestamp": stamp, "message": line} for line in lines]
+            # As on AWS a message has its line's end; without, an empty line would be no message.
+            self._log_stream,
+            [{"timestamp": stamp, "message": f"{line}\n"} for line in lines],
         )
+
+
+#: Injected faults that end a function before it does anything, and after it did all but answer.
+_BEFORE = frozenset({"crash-before", "timeout-before", "init-error", "out-of-memory"})
+_AFTER = frozenset({"crash-after", "timeout-after"})
+
+
+def _ended_by(kind: str, seconds: float) -> tuple[str, str]:
+    """The error's type and words of a function that an injected fault ends."""
+    if kind.startswith("timeout-"):
+        return "Sandbox.Timedout", f"Task timed out after {seconds:.2f} seconds"
+    if kind == "init-error":
+        return "Runtime.ExitError", "Runtime exited with error: exit status 1"
+    killed = "Runtime exited with error: signal: killed"
+    return ("Runtime.OutOfMemory" if kind == "out-of-memory" else "Runtime.ExitError"), killed
 
 
 def _fingerprint(function: Any) -> tuple[object, ...]:
@@ -951,3 +1024,14 @@ def _fleet() -> _Fleet:
         if _one_fleet is None or _one_fleet.cloud is not cloud:
             _one_fleet = _Fleet(cloud)
         return _one_fleet
+
+
+@replaces(
+    "moto.awslambda.models:LambdaBackend.list_versions_by_function",
+    because="moto lists no versions of a function that does not exist; AWS says that it does not",
+)
+def _versions_of(original: Callable[..., Any], backend: Any, function_name: str) -> Any:
+    found = original(backend, function_name)
+    if not found:
+        raise UnknownFunctionException(function_name)
+    return found

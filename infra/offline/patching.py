@@ -9,11 +9,18 @@ from __future__ import annotations
 
 import functools
 import importlib
+import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+#: Names a file that hears what the embedded cloud did in a run: here, the first call of each change
+#: in a process. The tests use it to show that each change is tried.
+LOG_VARIABLE = "ACADEMY_CLOUD_LOG"
 
 #: The moto release whose internals the changes were written against.
 MOTO_VERSION = "5.2.5"
@@ -97,12 +104,30 @@ def _put(change: Change) -> None:
     if change.kind == "adds":
         if own is not None:
             raise RuntimeError(f"moto has {change.target} now; remove ours ({change.because})")
-        setattr(owner, name, change.function)
+        setattr(owner, name, _noted(change.target, change.function))
         return
     original = own if own is not None else getattr(owner, name, None)
     if original is None:
         raise RuntimeError(f"moto has no {change.target} to replace ({change.because})")
-    setattr(owner, name, _replacement(original, change.function))
+    setattr(owner, name, _replacement(original, _noted(change.target, change.function)))
+
+
+def _noted(target: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function`, whose first call is noted in the file that the environment names, if it does."""
+    file = os.environ.get(LOG_VARIABLE)
+    if file is None:
+        return function
+    noted: list[None] = []
+
+    @functools.wraps(function)
+    def call(*args: Any, **kw: Any) -> Any:
+        if not noted:
+            noted.append(None)
+            with Path(file).open("a", encoding="utf-8") as log:
+                log.write(f"{json.dumps({'change': target})}\n")
+        return function(*args, **kw)
+
+    return call
 
 
 def _replacement(original: Any, function: Callable[..., Any]) -> Any:

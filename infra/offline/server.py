@@ -3,7 +3,8 @@
     with Cloud(state=Path(".academy/cloud")) as cloud:
         boto3.client("s3", endpoint_url=cloud.endpoint, ...)
 
-Requests pass the control routes, then the list of modelled services, then IAM, then the service.
+Requests pass the control routes, then the list of modelled services, then IAM, then the faults that
+are set, then the service.
 It listens on 127.0.0.1 and nowhere else. Moto keeps one state per process, so one cloud runs at a
 time; after `stop` another may start.
 """
@@ -33,7 +34,9 @@ from infra.offline import (
     dynamodb,
     ecr,
     events,
+    faults,
     lambda_runtime,
+    listings,
     monitoring,
     notifications,
     objects,
@@ -69,6 +72,7 @@ EXTENSIONS = (
     ecr,
     events,
     lambda_runtime,
+    listings,
     monitoring,
     notifications,
     objects,
@@ -224,7 +228,7 @@ class Cloud:
 
     def _application(self) -> WsgiApplication:
         guarded = traffic.counted(
-            services.modelled(enforcement.enforce(services.application()))
+            services.modelled(enforcement.enforce(faults.layer(services.application())))
         )
         mine = self._running
 

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from infra.offline import services
+from infra.offline import patching, services
 from infra.offline.authorization import wire
 
 Environ = dict[str, Any]
@@ -29,9 +29,6 @@ _CLIENTS = (
     ("cdk", re.compile(r"cdk|aws-sdk-js", re.I)),
     ("boto3", re.compile(r"^Boto(3|core)/", re.I)),
 )
-
-#: Names a file to which each cloud appends its counts, as JSON lines, when it stops.
-LOG_VARIABLE = "ACADEMY_TRAFFIC_LOG"
 
 #: botocore's names where they are not the names that requests are signed for.
 BOTOCORE_NAMES = {"monitoring": "cloudwatch"}
@@ -82,7 +79,7 @@ def counts() -> dict[Kind, int]:
 
 def forget() -> None:
     """Begin to count anew; what was counted goes to the file that the environment names."""
-    file = os.environ.get(LOG_VARIABLE)
+    file = os.environ.get(patching.LOG_VARIABLE)
     with _lock:
         kinds = [{**asdict(kind), "count": count} for kind, count in _counts.items()]
         _counts.clear()

@@ -194,7 +194,16 @@ def test_an_exception_comes_back_as_lambda_words_it(cloud: SmallCloud) -> None:
         ("x = 1", "Runtime.HandlerNotFound", "Handler 'handler' missing on module 'app'"),
         ("def handler(e, c): return {1, 2}", "Runtime.MarshalError", "Unable to marshal"),
         ("import sys\ndef handler(e, c): sys.exit(3)", "Runtime.ExitError", "exit status 3"),
-        ("import os\ndef handler(e, c): os.kill(os.getpid(), 9)", "Runtime.ExitError", "signal: 9"),
+        (
+            "import os\ndef handler(e, c): os.kill(os.getpid(), 9)",
+            "Runtime.ExitError",
+            "signal: killed",
+        ),
+        (
+            "import os\ndef handler(e, c): os._exit(0)",
+            "Runtime.ExitError",
+            "without providing a reason",
+        ),
         ("raise ValueError('at import')", "ValueError", "at import"),
     ],
 )
@@ -236,7 +245,8 @@ def test_the_log_tail_and_the_log_group_have_what_was_printed(cloud: SmallCloud)
     assert "hello 1" in tail
     call(cloud, "talking", 2)
     events = cloud.client("logs").filter_log_events(logGroupName="/aws/lambda/talking")["events"]
-    lines = [event["message"] for event in events]
+    assert all(event["message"].endswith("\n") for event in events)
+    lines = [event["message"].rstrip("\n") for event in events]
     assert [line for line in lines if line.startswith("hello")] == ["hello 1", "hello 2"]
     assert sum(line.startswith("START") for line in lines) == 2
     assert any(line.startswith("[WARNING]") and line.endswith("careful") for line in lines)

@@ -10,7 +10,7 @@ import pytest
 import requests
 from botocore.exceptions import ClientError
 
-from infra.offline import traffic
+from infra.offline import patching, traffic
 from infra.offline.server import Cloud
 
 
@@ -88,7 +88,7 @@ def test_clients_are_told_apart_by_what_they_say_of_themselves(agent, client):
 
 def test_a_cloud_leaves_its_counts_in_the_file_that_the_environment_names(tmp_path, monkeypatch):
     log = tmp_path / "traffic.jsonl"
-    monkeypatch.setenv(traffic.LOG_VARIABLE, str(log))
+    monkeypatch.setenv(patching.LOG_VARIABLE, str(log))
     monkeypatch.setattr(
         traffic, "_counts", Counter({traffic.Kind("s3", "ListBuckets", "cdk", 200): 3})
     )
