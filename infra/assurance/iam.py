@@ -6,13 +6,13 @@ Both must agree, so there is one of it. It reads no clock, no network and no sta
 What it decides, for one account (IAM User Guide, "Policy evaluation logic"):
 
 1. A Deny that matches, in any policy (identity, boundary, session or resource), denies.
-2. A resource policy that allows *the role session's ARN* allows by itself. The guide: permissions
-   granted directly to a session are not limited by an implicit deny in an identity policy, a
-   boundary or a session policy.
+2. A resource policy that allows *the role session's ARN*, an IAM user's ARN or *everyone* (`*`)
+   allows by itself. The guide: permissions granted directly to a session are not limited by an
+   implicit deny in an identity policy, a boundary or a session policy; nor are those granted with
+   a wildcard in the Principal element ("AWS JSON policy elements: Principal", IAM role principals).
 3. Otherwise the request must be allowed by an identity policy or by a resource policy that names
-   the role's ARN or everyone (`*`); and by the permissions boundary, if there is one; and by the
-   session policies, if there are any. That `*` is held by the boundary as a role's ARN is: the
-   guide states it for the ARN only.
+   the role's ARN; and by the permissions boundary, if there is one; and by the session policies,
+   if there are any.
 4. A resource policy that allows *the account* (`arn:aws:iam::ACCOUNT:root` or its id) grants
    nothing by itself within that account: it hands the decision to the identity policies. For most
    resources these decide anyway; a KMS key and a role's trust policy (`resource_decides`) deny
@@ -22,7 +22,8 @@ Service control policies, resource control policies, endpoint policies and calle
 account are outside the model; a request that names another account's resource is denied.
 
 What the model does not know is refused with `UnmodelledPolicy`, never skipped: an element, an
-operator, a principal, a condition key that the request's maker does not vouch for.
+operator, a principal, a condition key that the request's maker does not vouch for, a value on whose
+meaning the guide is silent. docs/iam.md says for each rule where it comes from.
 
 Standard library only.
 """
@@ -36,7 +37,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from enum import Enum
 from typing import Any, Literal
 
@@ -63,10 +64,12 @@ class Wild(Enum):
 
 @dataclass(frozen=True)
 class Variable:
-    """A policy variable, `${key}` or `${key, 'default'}`."""
+    """A policy variable, `${key}` or `${key, 'default'}`; `key` is lower-case."""
 
     key: str
     default: str | None = None
+    #: The key as the policy spells it.
+    written: str = field(default="", compare=False)
 
 
 #: A pattern's parts: literal text, wildcards, variables.
@@ -118,7 +121,8 @@ def tokens(text: str, *, wildcards: bool, variables: bool) -> tuple[Token, ...]:
             parsed = _VARIABLE_BODY.match(body)
             if parsed is None:
                 raise UnmodelledPolicy(f"policy variable {found.group(0)!r} in {text!r}")
-            made.append(Variable(parsed.group(1).lower(), parsed.group(2)))
+            written, default = parsed.groups()
+            made.append(Variable(written.lower(), default, written))
         position = found.end()
     plain(text[position:])
     return tuple(made)
@@ -199,9 +203,8 @@ class Pattern:
         return cls(text, parts, Glob.of(parts) if fixed else None)
 
     @property
-    def variables(self) -> tuple[str, ...]:
-        """The context keys this pattern reads, lower-case."""
-        return tuple(part.key for part in self.parts if isinstance(part, Variable))
+    def variables(self) -> tuple[Variable, ...]:
+        return tuple(part for part in self.parts if isinstance(part, Variable))
 
     def matches(self, text: str, request: Request) -> bool:
         """Whether `text` matches. A variable without a value is like nothing, so nothing matches.
@@ -212,6 +215,11 @@ class Pattern:
             return self.glob.matches(text)
         resolved = resolve(self.parts, request)
         return resolved is not None and Glob.of(resolved).matches(text)
+
+    def equals_ignoring_case(self, text: str, request: Request) -> bool:
+        """Whether `text` is this pattern, which has no wildcards, but for upper and lower case."""
+        resolved = resolve(self.parts, request)
+        return resolved is not None and "".join(map(str, resolved)).lower() == text.lower()
 
 
 def resolve(parts: tuple[Token, ...], request: Request) -> tuple[str | Wild, ...] | None:
@@ -245,9 +253,9 @@ class ArnPattern:
     globs: tuple[Glob, ...] | None
 
     @classmethod
-    def of(cls, text: str) -> ArnPattern:
+    def of(cls, text: str, *, variables: bool = True) -> ArnPattern:
         components: list[list[Token]] = [[]]
-        for part in tokens(text, wildcards=True, variables=True):
+        for part in tokens(text, wildcards=True, variables=variables):
             if not isinstance(part, str):
                 components[-1].append(part)
                 continue
@@ -264,8 +272,8 @@ class ArnPattern:
         return cls(text, parts, tuple(Glob.of(part) for part in parts) if fixed else None)
 
     @property
-    def variables(self) -> tuple[str, ...]:
-        return tuple(t.key for part in self.parts for t in part if isinstance(t, Variable))
+    def variables(self) -> tuple[Variable, ...]:
+        return tuple(token for part in self.parts for token in part if isinstance(token, Variable))
 
     def matches(self, text: str, request: Request) -> bool:
         components = text.split(":", 5)
@@ -288,11 +296,12 @@ class ArnPattern:
 class Principal:
     """Who asks.
 
-    `arn` is a role session's ARN (arn:aws:sts::ACCOUNT:assumed-role/NAME/SESSION), the account's
-    root ARN, or, for an AWS service, its name (events.amazonaws.com).
+    `arn` is a role session's ARN (arn:aws:sts::ACCOUNT:assumed-role/NAME/SESSION), an IAM user's
+    ARN (only simulations have users), the account's root ARN, or, for an AWS service, its name
+    (events.amazonaws.com).
     """
 
-    kind: Literal["session", "root", "service"]
+    kind: Literal["session", "user", "root", "service"]
     arn: str
     account: str
     #: The role's ARN, path included: aws:PrincipalArn of a session.
@@ -301,6 +310,10 @@ class Principal:
     @classmethod
     def session(cls, arn: str, *, role_arn: str) -> Principal:
         return cls("session", arn, arn.split(":")[4], role_arn)
+
+    @classmethod
+    def user(cls, arn: str) -> Principal:
+        return cls("user", arn, arn.split(":")[4])
 
     @classmethod
     def root(cls, account: str) -> Principal:
@@ -368,21 +381,16 @@ def _string(wildcards: bool) -> Callable[[str, bool], Pattern]:
     return lambda text, variables: Pattern.of(text, wildcards=wildcards, variables=variables)
 
 
-def _lower(text: str, variables: bool) -> Pattern:
-    if variables and _VARIABLE.search(text):
-        # Lower-casing would have to reach into the variable's value.
-        raise UnmodelledPolicy(f"variable under an IgnoreCase operator: {text!r}")
-    return Pattern.of(text.lower(), wildcards=False, variables=False)
-
-
-def _like(value: str, pattern: Pattern, request: Request) -> bool:
+def _like(value: str, pattern: Pattern | ArnPattern, request: Request) -> bool:
     return pattern.matches(value, request)
 
 
+def _ignoring_case(value: str, pattern: Pattern, request: Request) -> bool:
+    return pattern.equals_ignoring_case(value, request)
+
+
 def _arn(text: str, variables: bool) -> ArnPattern:
-    if not variables and "${" in text:
-        raise UnmodelledPolicy(f"{text!r}: variables need Version 2012-10-17")
-    return ArnPattern.of(text)
+    return ArnPattern.of(text, variables=variables)
 
 
 def _no_variable(text: str) -> str:
@@ -391,14 +399,14 @@ def _no_variable(text: str) -> str:
     return text
 
 
+_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
+
+
 def _number(text: str, _variables: bool = False) -> Decimal:
-    try:
-        value = Decimal(_no_variable(text))
-    except InvalidOperation:
-        raise UnmodelledPolicy(f"{text!r} is not a number") from None
-    if not value.is_finite():
+    """An integer or decimal, as the guide has it; what else Python reads as one is none."""
+    if not _NUMBER.fullmatch(_no_variable(text)):
         raise UnmodelledPolicy(f"{text!r} is not a number")
-    return value
+    return Decimal(text)
 
 
 _DATE = re.compile(
@@ -436,13 +444,20 @@ def _network(text: str, _variables: bool = False) -> ipaddress.IPv4Network | ipa
 def _typed(
     parse: Callable[[str], Any], compare: Callable[[Any, Any], bool]
 ) -> Callable[[str, Any, Request], bool]:
+    """Compare as what the operator is for. The guide does not say what NumericLessThan makes of a
+    request value that is no number, so that is refused and not taken for a mismatch."""
+
     def run(value: str, wanted: Any, _request: Request) -> bool:
-        try:
-            return compare(parse(value), wanted)
-        except (UnmodelledPolicy, ValueError):
-            return False  # a request value of another type compares to nothing
+        return compare(parse(value), wanted)
 
     return run
+
+
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError:
+        raise UnmodelledPolicy(f"the request's {text!r} is not an IP address") from None
 
 
 def _in_network(address: Any, network: Any) -> bool:
@@ -455,19 +470,15 @@ _at_most: Callable[[Any, Any], bool] = lambda a, b: bool(a <= b)  # noqa: E731
 _more: Callable[[Any, Any], bool] = lambda a, b: bool(a > b)  # noqa: E731
 _at_least: Callable[[Any, Any], bool] = lambda a, b: bool(a >= b)  # noqa: E731
 
-#: Every operator of IAM but Binary*, which nothing here uses. Names are compared lower-case.
+#: Every operator of IAM but BinaryEquals: no condition key of a service that the embedded cloud
+#: serves is binary (Service Authorization Reference). Names are compared lower-case.
 OPERATORS: dict[str, Operator] = {
     operator.name.lower(): operator
     for operator in (
         Operator("StringEquals", _string(False), _like),
         Operator("StringNotEquals", _string(False), _like, negated=True),
-        Operator("StringEqualsIgnoreCase", _lower, lambda v, p, r: bool(p.matches(v.lower(), r))),
-        Operator(
-            "StringNotEqualsIgnoreCase",
-            _lower,
-            lambda v, p, r: bool(p.matches(v.lower(), r)),
-            negated=True,
-        ),
+        Operator("StringEqualsIgnoreCase", _string(False), _ignoring_case),
+        Operator("StringNotEqualsIgnoreCase", _string(False), _ignoring_case, negated=True),
         Operator("StringLike", _string(True), _like),
         Operator("StringNotLike", _string(True), _like, negated=True),
         # ArnEquals and ArnLike behave identically (IAM User Guide, condition operators).
@@ -488,8 +499,8 @@ OPERATORS: dict[str, Operator] = {
         Operator("DateGreaterThan", _date, _typed(_date, _more)),
         Operator("DateGreaterThanEquals", _date, _typed(_date, _at_least)),
         Operator("Bool", _bool, _typed(_bool, _same)),
-        Operator("IpAddress", _network, _typed(ipaddress.ip_address, _in_network)),
-        Operator("NotIpAddress", _network, _typed(ipaddress.ip_address, _in_network), negated=True),
+        Operator("IpAddress", _network, _typed(_address, _in_network)),
+        Operator("NotIpAddress", _network, _typed(_address, _in_network), negated=True),
         # Null asks for presence; Condition.holds decides it without comparing.
         Operator("Null", _bool, lambda _v, _p, _r: False),
     )
@@ -508,6 +519,8 @@ class Condition:
     #: Lower-case.
     key: str
     values: tuple[Any, ...]
+    #: The key as the policy spells it.
+    written: str = field(default="", compare=False)
 
     def holds(self, request: Request) -> bool:
         """Whether the request meets this condition.
@@ -515,11 +528,14 @@ class Condition:
         Source: IAM User Guide, "Condition operators" and "Multivalued context keys".
 
         Raises:
-            UnmodelledPolicy: for a multi-valued key without ForAllValues or ForAnyValue, on whose
-                meaning the guide is silent.
+            UnmodelledPolicy: for a multi-valued key without ForAllValues or ForAnyValue, and for
+                Null on an empty value: the guide is silent on the one and calls the other null,
+                though the key is there ("The request context", element Condition).
         """
         value = request.get(self.key)
         if self.operator.name == "Null":
+            if value is not None and not any(value):
+                raise UnmodelledPolicy(f"Null on {self.key}, which the request gives empty")
             return any(wanted is (value is None) for wanted in self.values)
         if self.qualifier is None:
             if value is None:
@@ -533,8 +549,7 @@ class Condition:
         present = () if value is None else (value,) if isinstance(value, str) else value
         # "no keys in the request, or values that resolve to a null data set, such as an empty
         # string": ForAllValues holds, ForAnyValue does not.
-        present = tuple(item for item in present if item != "")
-        if not present:
+        if not any(present):
             return self.qualifier == "ForAllValues" or (self.if_exists and value is None)
         check = all if self.qualifier == "ForAllValues" else any
         return check(self._meets(item, request) for item in present)
@@ -585,13 +600,17 @@ class Statement:
     allow: bool
     actions: tuple[Glob, ...]
     not_actions: tuple[Glob, ...] | None
-    resources: tuple[Pattern, ...] | None
-    not_resources: tuple[Pattern, ...] | None
+    resources: tuple[Pattern | ArnPattern, ...] | None
+    not_resources: tuple[Pattern | ArnPattern, ...] | None
     conditions: tuple[Condition, ...]
     principals: PrincipalSet | None
 
     def concerns(self, request: Request) -> bool:
         """Whether action, resource and conditions match; the principal is `names`' business."""
+        return self.covers(request) and _every(self.conditions, request)
+
+    def covers(self, request: Request) -> bool:
+        """Whether action and resource match, whatever the conditions say."""
         action = request.action.lower()
         if self.not_actions is not None:
             if any(glob.matches(action) for glob in self.not_actions):
@@ -606,7 +625,19 @@ class Statement:
             pattern.matches(resource, request) for pattern in self.resources
         ):
             return False
-        return _every(self.conditions, request)
+        return True
+
+    def context_keys(self) -> tuple[str, ...]:
+        """The context keys that this statement reads, as the policy spells them, each once."""
+        patterns = [*(self.resources or ()), *(self.not_resources or ())]
+        patterns += [v for c in self.conditions for v in c.values if hasattr(v, "variables")]
+        found: dict[str, str] = {}
+        for name in [c.written for c in self.conditions]:
+            found.setdefault(name.lower(), name)
+        for pattern in patterns:
+            for variable in pattern.variables:
+                found.setdefault(variable.key, variable.written)
+        return tuple(found.values())
 
     def names(self, principal: Principal) -> Named | None:
         """How the Principal element names the caller, or None if it does not."""
@@ -615,9 +646,9 @@ class Statement:
             return None
         if principal.kind == "service":
             return "directly" if listed.everyone or principal.arn in listed.services else None
-        if principal.arn in listed.arns:
+        if listed.everyone or principal.arn in listed.arns:
             return "directly"
-        if listed.everyone or principal.role_arn in listed.arns:
+        if principal.role_arn in listed.arns:
             return "as role"
         if principal.account in listed.accounts:
             # The root user is the account.
@@ -708,7 +739,13 @@ def _statement(item: Any, kind: PolicyKind, number: int, *, variables: bool) -> 
     if kind != "trust":
         elements |= {"Resource", "NotResource"}
     if kind != "identity":
-        elements |= {"Principal"}  # NotPrincipal: too easy to get wrong, so refused
+        elements |= {"Principal"}
+    if "NotPrincipal" in item:
+        raise UnmodelledPolicy(
+            "NotPrincipal: it denies every principal that has a permissions boundary, whomever it "
+            "excepts, and account, role and session must each be named (IAM User Guide, "
+            "NotPrincipal); use Principal * with a condition on aws:PrincipalArn"
+        )
     _only(item, elements, f"statement of a {kind} policy")
     sid = item.get("Sid")
     label = sid if isinstance(sid, str) and sid else f"statement {number}"
@@ -744,17 +781,27 @@ def _actions(value: Any, label: str) -> tuple[Glob, ...] | None:
     return tuple(made)
 
 
-def _resources(value: Any, label: str, variables: bool) -> tuple[Pattern, ...] | None:
-    """Patterns over whole ARNs: a `*` may cross slashes and colons (IAM User Guide, Resource)."""
+def _resources(value: Any, label: str, variables: bool) -> tuple[Pattern | ArnPattern, ...] | None:
+    """`*`, or ARN patterns, which match component by component: a `*` stays in its own, and in the
+    last one crosses slashes and colons (IAM User Guide, "IAM JSON policy elements: Resource")."""
     if value is None:
         return None
-    made = []
-    for text in _strings(value, f"Resource of {label}"):
-        pattern = Pattern.of(text, variables=variables)
-        if text != "*" and (not text.startswith("arn:") or text.count(":") < 5):
-            raise UnmodelledPolicy(f"resource {text!r} in {label} is not an ARN")
-        made.append(pattern)
-    return tuple(made)
+    return tuple(
+        _resource(text, label, variables) for text in _strings(value, f"Resource of {label}")
+    )
+
+
+def _resource(text: str, label: str, variables: bool) -> Pattern | ArnPattern:
+    if text == "*":
+        return Pattern.of(text, variables=False)
+    if not text.startswith("arn:") or text.count(":") < 5:
+        raise UnmodelledPolicy(f"resource {text!r} in {label} is not an ARN")
+    pattern = ArnPattern.of(text, variables=variables)
+    if any(isinstance(token, Variable) for part in pattern.parts[:5] for token in part):
+        raise UnmodelledPolicy(f"variable before the fifth colon of resource {text!r} in {label}")
+    if any(isinstance(token, Wild) for token in pattern.parts[2]):
+        raise UnmodelledPolicy(f"wildcard in the service of resource {text!r} in {label}")
+    return pattern
 
 
 def _principals(value: Any, label: str) -> PrincipalSet:
@@ -777,7 +824,7 @@ def _principals(value: Any, label: str) -> PrincipalSet:
             elif kind == "AWS" and (root := re.match(r"^arn:aws:iam::(\d{12}):root$", text)):
                 accounts.add(root.group(1))
             elif kind == "AWS" and re.match(
-                r"^arn:aws:(iam::\d{12}:role|sts::\d{12}:assumed-role)/[^*?$]+$", text
+                r"^arn:aws:(iam::\d{12}:(?:role|user)|sts::\d{12}:assumed-role)/[^*?$]+$", text
             ):
                 arns.add(text)
             else:
@@ -816,6 +863,7 @@ def _conditions(value: Any, label: str, variables: bool) -> tuple[Condition, ...
                     if_exists=if_exists,
                     key=key.lower(),
                     values=tuple(operator.parse(text, variables) for text in texts),
+                    written=key,
                 )
             )
     return tuple(made)
@@ -875,12 +923,8 @@ def decide(request: Request, policies: Policies) -> Decision:
         UnmodelledPolicy: if a statement that concerns the request cannot be decided.
     """
     principal = request.principal
-    owner = request.get("aws:resourceaccount") if "aws:resourceaccount" in request.context else None
-    if owner is not None and owner != principal.account:
-        return _denied(request, f"because access to account {owner} is not modelled", None, None)
-
     own: list[tuple[str, Policy]] = []
-    if principal.kind == "session":
+    if principal.kind in ("session", "user"):
         own += [(IDENTITY, policy) for policy in policies.identity]
         own += [(BOUNDARY, policies.boundary)] if policies.boundary else []
         own += [(SESSION, policy) for policy in policies.session]
@@ -910,6 +954,10 @@ def decide(request: Request, policies: Policies) -> Decision:
         if not statement.allow:
             return _explicit(request, statement, RESOURCE)
         granted.setdefault(named, statement)
+    owner = request.get("aws:resourceaccount") if "aws:resourceaccount" in request.context else None
+    if owner is not None and owner != principal.account:
+        return _denied(request, f"because access to account {owner} is not modelled", None, None)
+
     if unmodelled is not None:
         raise unmodelled
     if unmodelled_grant is not None and not granted:

@@ -99,6 +99,11 @@ def test_actions_match_without_case_and_with_wildcards(
         (f"{BUCKET}/${{?}}${{$}}", f"{BUCKET}/?$", True),
         (f"{BUCKET}/a*\n", f"{BUCKET}/ab\n", True),
         (f"{BUCKET}/a*c", f"{BUCKET}/a\nc", True),
+        # The six components match one by one; the last takes what colons are left.
+        ("arn:aws:sqs:*:*:q", "arn:aws:sqs:us-east-1:1:q", True),
+        ("arn:aws:sqs:*:q:*", "arn:aws:sqs:us-east-1:1:q:x", False),
+        ("arn:aws:s3:*:*:*", "arn:aws:s3:::b/a:b", True),
+        ("arn:aws:sqs:us-east-1:1*:q", "arn:aws:sqs:us-east-1:1:x:q", False),
         # A star at the end of a segment goes past the colon: one of Lambda's qualified functions.
         (
             f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:earth-*",
@@ -168,7 +173,6 @@ CONDITIONS: list[tuple[str, Any, Any, bool]] = [
     ("NumericLessThanEqualsIfExists", 14400, None, True),
     ("NumericGreaterThan", "-1.5", "0", True),
     ("NumericGreaterThanEquals", 3, "2", False),
-    ("NumericLessThan", 5, "many", False),
     ("DateLessThan", "2026-11-30T00:00:00Z", "2026-11-29T23:59:59Z", True),
     ("DateLessThan", "2026-11-30T00:00:00Z", "2026-11-30T00:00:00Z", False),
     ("DateLessThanEquals", "2026-11-30T00:00:00Z", "2026-11-30T00:00:00Z", True),
@@ -207,6 +211,12 @@ CONDITIONS: list[tuple[str, Any, Any, bool]] = [
     ("ForAllValues:StringNotEquals", ["a", "b"], ("c", "a"), False),
     ("ForAllValues:StringNotEquals", "a", None, True),
     ("ForAllValues:StringEquals", "a", "", True),
+    # A set with something in it is no null data set, though an empty value be among it.
+    ("ForAllValues:StringEquals", "a", ("", ""), True),
+    ("ForAllValues:StringEquals", "a", ("a", ""), False),
+    ("ForAllValues:StringEquals", ["a", ""], ("a", ""), True),
+    ("ForAnyValue:StringEquals", "", ("a", ""), True),
+    ("ForAnyValue:StringEquals", "", ("", ""), False),
     ("ForAnyValue:StringEquals", ["a", "b"], ("c", "b"), True),
     ("ForAnyValue:StringEquals", ["a", "b"], ("c",), False),
     ("ForAnyValue:StringEquals", ["a", "b"], None, False),
@@ -261,6 +271,22 @@ def test_a_variable_without_a_value_matches_nothing() -> None:
     assert not allowed(request(x__k="v"), equal)
     unequal = statement(Condition={"StringNotEquals": {"x:k": "${aws:userid}"}})
     assert allowed(request(x__k="v"), unequal)
+
+
+def test_a_variable_without_a_value_leaves_a_not_resource_with_everything() -> None:
+    but_one = statement(NotResource=f"{BUCKET}/teams/${{aws:PrincipalTag/team}}/*")
+    assert allowed(request(), but_one)
+    assert not allowed(request(**{"aws__PrincipalTag/team": "falcon"}), but_one)
+
+
+def test_a_variable_is_compared_without_case_where_the_operator_says_so() -> None:
+    own = statement(Condition={"StringEqualsIgnoreCase": {"x:k": "Team-${aws:userid}"}})
+    assert allowed(request(aws__userid="AnA", x__k="tEAM-aNa"), own)
+    assert not allowed(request(aws__userid="AnA", x__k="team-ben"), own)
+    assert not allowed(request(x__k="team-"), own)
+    other = statement(Condition={"StringNotEqualsIgnoreCase": {"x:k": "Team-${aws:userid}"}})
+    assert not allowed(request(aws__userid="AnA", x__k="tEAM-aNa"), other)
+    assert allowed(request(x__k="team-"), other)
 
 
 def test_a_variable_may_have_a_default() -> None:
@@ -351,8 +377,8 @@ def resource_policy(principal: Any, **elements: Any) -> Policy:
 
 #: (principal, allows by itself, allows past a boundary that does not)
 GRANTS = [
-    ("*", True, False),
-    ({"AWS": "*"}, True, False),
+    ("*", True, True),
+    ({"AWS": "*"}, True, True),
     ({"AWS": ROLE}, True, False),
     ({"AWS": SESSION}, True, True),
     ({"AWS": ACCOUNT}, False, False),
@@ -438,6 +464,9 @@ def test_another_accounts_resource_is_denied() -> None:
     decision = decide(asked, Policies(identity=(ALL,), resource=resource_policy("*")))
     assert not decision.allowed
     assert "111122223333" in decision.reason
+    # A deny is a deny all the same, and says so.
+    denied = decide(asked, Policies(identity=(ALL, policy(statement("Deny", Sid="No")))))
+    assert (denied.allowed, denied.statement) == (False, "No")
 
 
 def test_the_deciding_statement_is_named() -> None:
@@ -458,12 +487,18 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("identity", {"Action": []}, "Action"),
     ("identity", {"Resource": "my-bucket"}, "my-bucket"),
     ("identity", {"Resource": f"{BUCKET}/${{team}}"}, "team"),
+    ("identity", {"Resource": "arn:aws:sqs:us-east-1:${aws:userid}:q"}, "fifth colon"),
+    ("identity", {"Resource": "arn:aws:s*:::b"}, "service"),
+    ("identity", {"Resource": "arn:aws:s3:*"}, "not an ARN"),
     ("identity", {"Condition": {"StringEqual": {"aws:userid": "x"}}}, "StringEqual"),
     ("identity", {"Condition": {"BinaryEquals": {"x:k": "eA=="}}}, "BinaryEquals"),
     ("identity", {"Condition": {"NullIfExists": {"x:k": "true"}}}, "NullIfExists"),
     ("identity", {"Condition": {"ForSomeValues:StringLike": {"x:k": "a"}}}, "ForSomeValues"),
     ("identity", {"Condition": {"StringEquals": {"userid": "x"}}}, "userid"),
     ("identity", {"Condition": {"NumericLessThan": {"x:k": "many"}}}, "many"),
+    ("identity", {"Condition": {"NumericLessThan": {"x:k": "1_000"}}}, "1_000"),
+    ("identity", {"Condition": {"NumericLessThan": {"x:k": "NaN"}}}, "NaN"),
+    ("identity", {"Condition": {"NumericLessThan": {"x:k": " 5"}}}, "5"),
     ("identity", {"Condition": {"NumericLessThan": {"x:k": "${aws:userid}"}}}, "userid"),
     ("identity", {"Condition": {"DateLessThan": {"x:k": "tomorrow"}}}, "tomorrow"),
     ("identity", {"Condition": {"DateLessThan": {"x:k": "2026-13-01"}}}, "2026-13-01"),
@@ -532,6 +567,54 @@ def test_an_unmodelled_statement_matters_only_if_the_answer_hangs_on_it() -> Non
             allowed(asked, *({**s, "Effect": "Deny"} if s is murky else s for s in order))
     assert not allowed(asked, statement("Deny"), {**murky, "Effect": "Deny"})
     assert not allowed(asked, {**murky, "Effect": "Deny"}, statement("Deny"))
+
+
+@pytest.mark.parametrize(
+    ("operator", "wanted", "given", "named"),
+    [
+        ("NumericLessThan", 5, "many", "many"),
+        ("NumericNotEquals", 5, "", "''"),
+        ("DateGreaterThan", "2026-11-30T00:00:00Z", "soon", "soon"),
+        ("Bool", "true", "maybe", "maybe"),
+        ("IpAddress", "10.0.0.0/8", "home", "home"),
+        ("NotIpAddress", "10.0.0.0/8", "10.0.0.0/8", "10.0.0.0/8"),
+        ("Null", "true", "", "x:k"),
+        ("Null", "false", ("",), "x:k"),
+    ],
+)
+def test_a_request_value_that_the_operator_is_not_for_is_refused_by_name(
+    operator: str, wanted: Any, given: Any, named: str
+) -> None:
+    only_if = statement(Condition={operator: {"x:k": wanted}})
+    with pytest.raises(UnmodelledPolicy, match=named):
+        allowed(request(x__k=given), only_if)
+
+
+def test_the_keys_that_a_statement_reads_are_told_as_it_spells_them() -> None:
+    own = policy(
+        statement(
+            Resource=f"{BUCKET}/${{aws:UserId}}/*",
+            Condition={
+                "StringLike": {"s3:Prefix": ["${aws:PrincipalTag/Team}/*", "${aws:userid}"]},
+                "Null": {"aws:TagKeys": "true"},
+            },
+        )
+    )
+    assert own.statements[0].context_keys() == (
+        "s3:Prefix",
+        "aws:TagKeys",
+        "aws:UserId",
+        "aws:PrincipalTag/Team",
+    )
+
+
+def test_a_user_is_named_directly_by_its_arn() -> None:
+    arn = f"arn:aws:iam::{ACCOUNT}:user/ben"
+    asked = request(principal=Principal.user(arn))
+    nothing = policy(statement(Action="sqs:*"))
+    assert decide(asked, Policies(resource=resource_policy({"AWS": arn}), boundary=nothing)).allowed
+    assert not decide(asked, Policies(resource=resource_policy({"AWS": ROLE}))).allowed
+    assert decide(asked, Policies(identity=(ALL,))).allowed
 
 
 def test_a_multi_valued_key_needs_a_set_operator() -> None:

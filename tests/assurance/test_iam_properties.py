@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import fnmatch
 import re
 from typing import Any
@@ -178,6 +179,117 @@ def test_arns_match_component_by_component(pattern: list[str], value: list[str])
     expected = all(fnmatch.fnmatchcase(v, p) for v, p in zip(value, pattern, strict=True))
     asked = Request(ANA, "x:y", "*")
     assert ArnPattern.of(":".join(pattern)).matches(":".join(value), asked) is expected
+
+
+everyone = st.sampled_from(
+    ["*", {"AWS": ROLE}, {"AWS": ANA.arn}, {"AWS": ACCOUNT}, {"Service": "sqs.amazonaws.com"}]
+)
+
+
+def on_the_resource(listed: list[dict[str, Any]], principal: Any) -> Policy:
+    statements = [{**each, "Principal": principal} for each in listed]
+    return Policy.parse({"Version": "2012-10-17", "Statement": statements}, kind="resource")
+
+
+@settings(max_examples=60)
+@given(documents, documents, documents, statements(st.just("Allow")), requests)
+def test_no_allow_of_the_role_gets_past_the_boundary_or_the_session(
+    own: list[dict[str, Any]],
+    limits: list[dict[str, Any]],
+    session: list[dict[str, Any]],
+    yes: dict[str, Any],
+    asked: Request,
+) -> None:
+    (boundary,) = policies_of(limits)
+    within = policies_of(session)
+    for limit in (Policies(identity=(boundary,)), Policies(identity=within)):
+        if not decide(asked, limit).allowed:
+            more = Policies(identity=policies_of([*own, yes]), boundary=boundary, session=within)
+            assert not decide(asked, more).allowed
+
+
+@settings(max_examples=60)
+@given(documents, documents, everyone, requests, st.booleans())
+def test_a_limit_never_allows_more_whatever_the_resource_says(
+    own: list[dict[str, Any]],
+    resource: list[dict[str, Any]],
+    principal: Any,
+    asked: Request,
+    decides: bool,
+) -> None:
+    policies = Policies(
+        identity=policies_of(own),
+        resource=on_the_resource(resource, principal),
+        resource_decides=decides,
+    )
+    nothing = policies_of([{"Effect": "Allow", "Action": "x:y", "Resource": "*"}])
+    held = dataclasses.replace(policies, boundary=nothing[0], session=nothing)
+    assert decide(asked, policies).allowed or not decide(asked, held).allowed
+
+
+@settings(max_examples=60)
+@given(documents, documents, everyone, statements(st.just("Deny")), requests)
+def test_one_more_deny_on_the_resource_never_allows_more(
+    own: list[dict[str, Any]],
+    resource: list[dict[str, Any]],
+    principal: Any,
+    no: dict[str, Any],
+    asked: Request,
+) -> None:
+    before = Policies(identity=policies_of(own), resource=on_the_resource(resource, principal))
+    after = dataclasses.replace(before, resource=on_the_resource([*resource, no], principal))
+    assert decide(asked, before).allowed or not decide(asked, after).allowed
+
+
+@settings(max_examples=60)
+@given(documents, requests, st.sampled_from(["teams/", "teams/ana", "u/x"]))
+def test_a_narrower_resource_never_allows_more(
+    listed: list[dict[str, Any]], asked: Request, tail: str
+) -> None:
+    def within(pattern: str) -> Policies:
+        allowed = [
+            {k: v for k, v in each.items() if k != "NotResource"} | {"Resource": pattern}
+            for each in listed
+            if each["Effect"] == "Allow"
+        ]
+        return Policies(identity=policies_of(allowed))
+
+    wide, narrow = within("arn:aws:s3:::b/*"), within(f"arn:aws:s3:::b/{tail}*")
+    assert decide(asked, wide).allowed or not decide(asked, narrow).allowed
+
+
+@settings(max_examples=60)
+@given(documents, requests, st.sampled_from(["StringEquals", "StringNotEquals", "StringLike"]))
+def test_one_more_condition_never_allows_more(
+    listed: list[dict[str, Any]], asked: Request, operator: str
+) -> None:
+    only_allows = [each for each in listed if each["Effect"] == "Allow"]
+    held = [
+        {**each, "Condition": {**each["Condition"], operator: {"x:m": "a"}}}
+        for each in only_allows
+        if operator not in each["Condition"]
+    ]
+    before = decide(asked, Policies(identity=policies_of(only_allows)))
+    after = decide(asked, Policies(identity=policies_of(held)))
+    assert before.allowed or not after.allowed
+
+
+@settings(max_examples=60)
+@given(documents, requests)
+def test_the_case_of_actions_and_keys_is_nothing(
+    listed: list[dict[str, Any]], asked: Request
+) -> None:
+    def turned(each: dict[str, Any]) -> dict[str, Any]:
+        made = {k: v.upper() if k in ("Action", "NotAction") else v for k, v in each.items()}
+        made["Condition"] = {
+            operator: {key.upper(): value for key, value in keys.items()}
+            for operator, keys in each["Condition"].items()
+        }
+        return made
+
+    before = decide(asked, Policies(identity=policies_of(listed)))
+    after = decide(asked, Policies(identity=policies_of([turned(each) for each in listed])))
+    assert before.allowed is after.allowed
 
 
 @given(st.dictionaries(st.text(max_size=8), st.text(max_size=8) | st.none(), max_size=4))

@@ -37,8 +37,10 @@ from moto.iam.access_control import PermissionResult
 from infra.assurance import iam
 from infra.offline import patching, runtime
 from infra.offline.authorization import credentials, requests, state, wire
+from infra.offline.authorization import simulation as _simulation  # noqa: F401 (extends moto)
 from infra.offline.authorization.credentials import Session
 from infra.offline.authorization.requests import Question
+from infra.offline.authorization.tags import context as resource_context
 from infra.offline.authorization.wire import Call, Environ, Signature, WireError
 from infra.offline.environment import ADMIN_ACCESS_KEY
 
@@ -46,6 +48,9 @@ log = logging.getLogger(__name__)
 
 StartResponse = Callable[..., Any]
 App = Callable[[Environ, StartResponse], Iterable[bytes]]
+
+#: A request over loopback counts as made over the TLS that S3 and its clients agree on.
+TLS_VERSION = "1.3"
 
 #: Paths by which moto can be told to do things without any service being asked.
 _MOTO_OWN = ("/moto-api", "/latest/meta-data/", "/latest/api/", "/favicon.ico")
@@ -136,6 +141,7 @@ def _request(session: Session, role: Any, question: Question, source_ip: str) ->
     now = runtime.current().clock.now().astimezone(dt.UTC)
     tags = {} if role is None else dict(state.role_tags(role))
     tags |= dict(session.tags)
+    resource, vouched = resource_context(question.action, question.resource)
     context: dict[str, iam.Value] = {
         "aws:PrincipalAccount": session.account,
         "aws:PrincipalArn": session.role_arn,
@@ -145,10 +151,12 @@ def _request(session: Session, role: Any, question: Question, source_ip: str) ->
         "aws:ResourceAccount": session.account,
         **{f"aws:PrincipalTag/{key}": value for key, value in tags.items()},
         **_environment(now, source_ip),
+        **resource,
         **question.context,
     }
     if question.action.startswith("s3:"):
         context["s3:ResourceAccount"] = session.account
+        context["s3:TlsVersion"] = TLS_VERSION
     parts = question.resource.split(":")
     context["aws:RequestedRegion"] = (
         parts[3] if len(parts) > 3 and parts[3] else runtime.current().region
@@ -160,7 +168,7 @@ def _request(session: Session, role: Any, question: Question, source_ip: str) ->
         question.action,
         question.resource,
         context,
-        question.keys,
+        question.keys | vouched,
     )
 
 
@@ -251,6 +259,11 @@ class _Offsets:
 
 # --------------------------------------------------------------------------------------------------
 # The middleware
+
+
+#: What services that have a code of their own call a denial. Source: their API references' pages on
+#: errors ("Publish", Amazon SNS; "Error codes for the Amazon EC2 API").
+_DENIED = {"ec2": "UnauthorizedOperation", "sns": "AuthorizationError"}
 
 
 class _Denied(Exception):
@@ -537,6 +550,8 @@ def _answer(
         protocol = wire.protocol_of(service)
     elif service != "s3":
         protocol = "json" if environ.get("HTTP_X_AMZ_TARGET") else "query"
+    if error.code == "AccessDenied" and service in _DENIED:
+        error = WireError(_DENIED[service], error.message, error.status)
     request_id = str(uuid.uuid4())
     headers = [("x-amzn-RequestId", request_id)]
     status = error.status
@@ -560,6 +575,13 @@ def _answer(
             f"<RequestId>{request_id}</RequestId><HostId>embedded</HostId></Error>"
         ).encode()
         headers += [("Content-Type", "application/xml"), ("x-amz-request-id", request_id)]
+    elif service == "ec2":
+        body = (
+            f"<Response><Errors><Error><Code>{escape(error.code)}</Code>"
+            f"<Message>{escape(error.message)}</Message></Error></Errors>"
+            f"<RequestID>{request_id}</RequestID></Response>"
+        ).encode()
+        headers += [("Content-Type", "text/xml")]
     else:
         body = (
             "<ErrorResponse><Error><Type>Sender</Type>"

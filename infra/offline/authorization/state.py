@@ -28,24 +28,26 @@ PARTITION = credentials.PARTITION
 # --- IAM ------------------------------------------------------------------------------------------
 def identity_policies(role: Any) -> tuple[str, ...]:
     """The role's inline and attached policies, as documents."""
-    attached = [_document(policy) for policy in list(role.managed_policies.values())]
+    attached = [document_of(policy) for policy in list(role.managed_policies.values())]
     return (*list(role.policies.values()), *attached)
 
 
 def managed_policy(account: str, arn: str) -> str | None:
     """The default version of a managed policy."""
     policy = iam_backends[account][PARTITION].managed_policies.get(arn)
-    return None if policy is None else _document(policy)
+    return None if policy is None else document_of(policy)
 
 
-def _document(policy: Any) -> str:
+def document_of(policy: Any) -> str:
+    """The default version of one of moto's managed policies."""
     for version in policy.versions:
         if version.version_id == policy.default_version_id:
-            return _text(version.document)
+            return text_of(version.document)
     raise LookupError(f"policy {policy.arn} has no default version")
 
 
-def _text(document: Any) -> str:
+def text_of(document: Any) -> str:
+    """A document as text, however moto keeps it."""
     if isinstance(document, bytes):
         return document.decode()
     return document if isinstance(document, str) else json.dumps(document)
@@ -75,7 +77,7 @@ def bucket_exists(account: str, name: str) -> bool:
 
 def bucket_policy(account: str, name: str) -> str | None:
     bucket = _bucket(account, name)
-    return None if bucket is None or bucket.policy is None else _text(bucket.policy)
+    return None if bucket is None or bucket.policy is None else text_of(bucket.policy)
 
 
 def bucket_encryption(account: str, name: str) -> tuple[str | None, str | None, bool]:
@@ -113,12 +115,26 @@ def key_arn(account: str, region: str, named: str) -> str | None:
 
 def key_policy(account: str, region: str, arn: str) -> str | None:
     key = _key(account, region, arn)
-    return None if key is None or not key.policy else _text(key.policy)
+    return None if key is None or not key.policy else text_of(key.policy)
 
 
 def key_aliases(account: str, region: str, arn: str) -> tuple[str, ...]:
     key = _key(account, region, arn)
     return () if key is None else tuple(sorted(key.aliases))
+
+
+def key_facts(account: str, region: str, arn: str) -> dict[str, Any]:
+    """What KMS says of a key itself, under its condition keys with `__` for the colon."""
+    key = _key(account, region, arn)
+    if key is None:
+        return {}
+    return {
+        "kms__KeyOrigin": key.origin or "AWS_KMS",
+        "kms__KeySpec": key.key_spec,
+        # What CreateKey takes if it is not told (KMS API reference).
+        "kms__KeyUsage": key.key_usage or "ENCRYPT_DECRYPT",
+        "kms__MultiRegion": bool(key.multi_region),
+    }
 
 
 def aws_managed_key(named: str) -> bool:
@@ -166,7 +182,7 @@ def _topic(account: str, region: str, arn: str) -> Any | None:
 def queue_policy(account: str, arn: str) -> str | None:
     _, _, _, region, _, name = arn.split(":", 5)
     queue = sqs_backends[account][region].queues.get(name)
-    return None if queue is None or not queue.policy else _text(queue.policy)
+    return None if queue is None or not queue.policy else text_of(queue.policy)
 
 
 # --- ECR ------------------------------------------------------------------------------------------

@@ -188,6 +188,14 @@ def signature_of(environ: Environ) -> Signature | None:
         raise WireError("InvalidArgument", "Only one auth mechanism is allowed: header or query")
     if presigned:
         return _presigned(query)
+    if "AWSAccessKeyId=" in query or header.startswith("AWS "):
+        # Buckets made since June 2020 take no Signature Version 2, in any region. Source: "AWS
+        # Signature Version 2 turned off (deprecated) for Amazon S3", Amazon S3 user guide.
+        raise WireError(
+            "InvalidRequest",
+            "The authorization mechanism you have provided is not supported. "
+            "Please use AWS4-HMAC-SHA256.",
+        )
     if not header:
         return None
     found = _AUTHORIZATION.match(header.strip())

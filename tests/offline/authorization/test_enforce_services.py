@@ -345,6 +345,10 @@ OPERATIONS = [
             ("list_attached_role_policies", "ListAttachedRolePolicies", {"RoleName": "nobody"}),
         )
     ),
+    op("iam", "simulate_principal_policy", ("iam:SimulatePrincipalPolicy", ROLE),
+       PolicySourceArn=ROLE, ActionNames=["s3:GetObject"]),
+    op("iam", "simulate_custom_policy", ("iam:SimulateCustomPolicy", "*"),
+       PolicyInputList=["{}"], ActionNames=["s3:GetObject"]),
     op("cloudformation", "describe_stacks", ("cloudformation:DescribeStacks", STACK),
        StackName="earth-Guard"),
     op("cloudformation", "describe_stacks", ("cloudformation:DescribeStacks", "*")),
