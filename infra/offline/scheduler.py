@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from moto.scheduler.exceptions import (
     ScheduleExists,
@@ -25,8 +23,7 @@ from moto.scheduler.exceptions import (
 )
 from moto.scheduler.models import EventBridgeSchedulerBackend, scheduler_backends
 
-from infra.offline import lambda_runtime, runtime
-from infra.offline.authorization import credentials
+from infra.offline import as_role, lambda_runtime, runtime
 from infra.offline.patching import replaces
 
 log = logging.getLogger(__name__)
@@ -40,6 +37,9 @@ MOST_RETRIES = 185
 LONGEST_RETRYING = timedelta(hours=24)
 FIRST_RETRY = timedelta(minutes=1)
 LONGEST_PAUSE = timedelta(hours=1)
+
+#: Source: ScheduleSummary in the EventBridge Scheduler API reference.
+SUMMARY = ("Arn", "CreationDate", "GroupName", "LastModificationDate", "Name", "State", "Target")
 
 _TARGET_MEMBERS = ("Arn", "RoleArn", "Input", "RetryPolicy")
 
@@ -228,20 +228,11 @@ class _Run:
 
 
 def _call_target(target: JsonObject, group_arn: str, *, session_name: str) -> None:
-    here = runtime.current()
     operation = OPERATIONS[target["Arn"]]
     role = target["RoleArn"]
     if not _trusts_scheduler(role, group_arn):
         raise PermissionError(f"{role} does not trust scheduler.amazonaws.com")
-    keys = credentials.for_role(role, session_name=session_name)
-    client = boto3.Session(region_name=here.region).client(
-        operation.service,
-        endpoint_url=here.endpoint,
-        aws_access_key_id=keys["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=keys["AWS_SECRET_ACCESS_KEY"],
-        aws_session_token=keys["AWS_SESSION_TOKEN"],
-        config=Config(retries={"max_attempts": 0}, proxies={}),
-    )
+    client = as_role.client(operation.service, role, session_name=session_name, attempts=0)
     try:
         getattr(client, operation.method)(**json.loads(target.get("Input") or "{}"))
     except ClientError as error:
@@ -376,6 +367,19 @@ def _create_schedule_group(
     if name in backend.schedule_groups:
         raise ScheduleExists(name)
     return original(backend, name, tags or [])
+
+
+@replaces(
+    "moto.scheduler.responses:EventBridgeSchedulerResponse.list_schedules",
+    because="moto lists members that only GetSchedule gives",
+)
+def _list_schedules(original: Callable[..., Any], response: Any) -> str:
+    page = json.loads(original(response))
+    page["Schedules"] = [
+        {name: value for name, value in each.items() if name in SUMMARY and value is not None}
+        for each in page["Schedules"]
+    ]
+    return json.dumps({name: value for name, value in page.items() if value is not None})
 
 
 def schedules() -> list[Any]:

@@ -21,11 +21,9 @@ from datetime import datetime, timedelta
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import boto3
 import botocore.exceptions
-from botocore.config import Config
 
-from infra.offline import runtime
+from infra.offline import as_role, runtime
 from infra.offline.authorization import credentials
 from infra.offline.clock import Alarm
 from infra.offline.codebuild import buildspec, projects
@@ -526,19 +524,7 @@ class Work:
 
     def _client(self, service: str) -> Any:
         """A client as the service role, on the wire, so that IAM has its say."""
-        here = self._build.runtime
-        keys = credentials.for_role(self._build.role, session_name=_session_name(self._build))
-        session = boto3.Session(
-            aws_access_key_id=keys["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=keys["AWS_SECRET_ACCESS_KEY"],
-            aws_session_token=keys["AWS_SESSION_TOKEN"],
-            region_name=here.region,
-        )
-        return session.client(
-            service,
-            endpoint_url=here.endpoint,
-            config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 2}, proxies={}),
-        )
+        return as_role.client(service, self._build.role, session_name=_session_name(self._build))
 
 
 def _nothing() -> None:

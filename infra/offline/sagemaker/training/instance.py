@@ -17,10 +17,8 @@ from urllib.parse import urlsplit
 
 import boto3
 import botocore.exceptions
-from botocore.config import Config
 
-from infra.offline import faults
-from infra.offline.authorization import credentials
+from infra.offline import as_role, faults
 from infra.offline.sagemaker import containers, environments
 from infra.offline.sagemaker.logs import Shipper
 from infra.offline.sagemaker.training.job import (
@@ -441,19 +439,7 @@ class Work:
 
     def _s3(self) -> Any:
         """A client as the training role, on the wire, so that IAM has its say."""
-        keys = credentials.for_role(self._role, session_name="SageMaker")
-        current = self._job.runtime
-        session = boto3.Session(
-            aws_access_key_id=keys["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=keys["AWS_SECRET_ACCESS_KEY"],
-            aws_session_token=keys["AWS_SESSION_TOKEN"],
-            region_name=current.region,
-        )
-        return session.client(
-            "s3",
-            endpoint_url=current.endpoint,
-            config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 2}, proxies={}),
-        )
+        return as_role.client("s3", self._role, session_name="SageMaker")
 
     def _shipper(self) -> Shipper:
         current = self._job.runtime
