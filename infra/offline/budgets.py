@@ -13,7 +13,15 @@ from typing import Any
 from moto.core.exceptions import JsonRESTError
 
 from infra.offline import listings
+from infra.offline.fidelity import Part
 from infra.offline.patching import adds, replaces
+
+FIDELITY = Part(
+    title="AWS Budgets",
+    emulated="kept and read back",
+    checked="by client: AWS CLI, CDK CLI",
+    differences="never alert: there is no bill",
+)
 
 MEMBERS = (
     "BudgetLimit",

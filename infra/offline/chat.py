@@ -18,6 +18,20 @@ from typing import Any
 from moto.sns.models import sns_backends
 
 from infra.offline import runtime
+from infra.offline.fidelity import Part
+
+FIDELITY = Part(
+    title="Amazon Q Developer in chat applications",
+    emulated=(
+        "a channel of Microsoft Teams hears its topics; messages are kept and shown at "
+        "`/_academy/chat`, with why one would have shown nothing"
+    ),
+    checked="by documentation: the structure of custom notifications",
+    differences=(
+        "their length limits were not found; the tenant's consent is taken for given; nobody can "
+        "write to a channel"
+    ),
+)
 
 #: Where the service hears of a topic: it subscribes itself. Source: "Test notifications from AWS
 #: services to chat channels", guide of Amazon Q Developer in chat applications.

@@ -33,7 +33,25 @@ from werkzeug.wrappers import Response
 
 from infra.offline import shapes
 from infra.offline.authorization import wire
+from infra.offline.fidelity import Part
 from infra.offline.shapes import ECR, JSON, PYTHON, Reading
+
+FIDELITY = Part(
+    title="Shapes of requests and answers",
+    emulated=(
+        "every request and every answer of every service is held against botocore's model: "
+        "required members, types, enumerations, patterns, lengths, ranges, unknown members, in "
+        "AWS's words. S3's and EC2's requests, objects' and payloads' bytes are not looked at"
+    ),
+    checked=(
+        "by model: generated requests for each operation of ours, right ones and ones that are "
+        "broken in one place; the tests fail on an answer that breaks its model"
+    ),
+    differences=(
+        "unknown members are refused by name, where AWS may ignore some; what answers may break "
+        "is listed with reasons (`conformance.TOLERATED`); IAM answers before validation"
+    ),
+)
 
 log = logging.getLogger(__name__)
 
@@ -111,6 +129,7 @@ TOLERATED: tuple[Tolerated, ...] = tuple(
         ("codebuild", "*", r"(ids|projects|buildsNotFound|projectsNotFound)$", _SHARED),
         ("ec2", "*", r"vpcEndpoints?\..*state$", _UNLISTED),
         # Issue 6822 of aws/aws-sdk-java-v2: the model's only value is STANDARD.
+        ("ecr", "ListImages", r"imageIds$", "an empty repository is answered with an empty list"),
         ("logs", "*", r"tags$", "what has no tags is answered with an empty map"),
         # AWS's example of simulate-principal-policy has "IAM Policy".
         ("iam", "SimulatePrincipalPolicy", r".*\.sourcePolicyType$", _UNLISTED),

@@ -21,6 +21,17 @@ from moto.dynamodb.exceptions import DynamodbException, MockValidationException
 from moto.dynamodb.models.dynamo_type import DynamoType
 
 from infra.offline import patching, runtime
+from infra.offline.fidelity import Part
+
+FIDELITY = Part(
+    title="DynamoDB",
+    emulated=(
+        "moto; one request at a time, because moto's transactions lose concurrent writes; a "
+        "transaction's ClientRequestToken holds for ten minutes"
+    ),
+    checked="by client: AWS CLI, boto3",
+    differences="tables' times follow the machine's clock",
+)
 
 #: How long a transaction's token stands for it. Source: TransactWriteItems, DynamoDB API reference.
 TOKEN_LASTS = timedelta(minutes=10)

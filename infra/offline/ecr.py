@@ -31,6 +31,21 @@ from moto.ecr.exceptions import (
 from moto.ecr.models import Image, ecr_backends
 
 from infra.offline import patching, runtime
+from infra.offline.fidelity import Part
+
+FIDELITY = Part(
+    title="ECR",
+    emulated=(
+        "moto's repositories and tags; layers by ECR's own operations, kept as files by digest; "
+        "manifests by the digest of the manifest; immutable tags; repository policies; life "
+        "cycle when the clock moves"
+    ),
+    checked="by client: AWS CLI, boto3; by documentation: refusals",
+    differences=(
+        "the registry's HTTP interface (`docker push`), scanning, image indexes, pulls of single "
+        "layers and life-cycle previews are not there"
+    ),
+)
 
 _BACKEND = "moto.ecr.models:ECRBackend"
 _IMAGE = "moto.ecr.models:Image"

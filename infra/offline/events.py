@@ -28,8 +28,21 @@ from moto.events.exceptions import InvalidEventPatternException, ValidationExcep
 from moto.events.models import events_backends
 
 from infra.offline import faults, lambda_runtime, queues, runtime
+from infra.offline.fidelity import Part
 from infra.offline.patching import replaces
 from infra.offline.resource_access import service_may
+
+FIDELITY = Part(
+    title="EventBridge",
+    emulated=(
+        "patterns, `rate()`, Lambda targets, S3's and SageMaker's events; retries for 24 hours "
+        "and 185 tries, or the target's own policy, then its dead-letter queue"
+    ),
+    checked="by client: AWS CLI; by documentation: event shapes",
+    differences=(
+        "`cron()`, other targets and transformers are refused; the pauses between tries are ours"
+    ),
+)
 
 log = logging.getLogger(__name__)
 

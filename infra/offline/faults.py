@@ -36,6 +36,25 @@ from werkzeug.test import run_wsgi_app
 from infra.offline import runtime, services
 from infra.offline.authorization import credentials, wire
 from infra.offline.fault_errors import ERRORS, TRANSACTIONS, Error
+from infra.offline.fidelity import Part
+
+FIDELITY = Part(
+    title="What goes wrong",
+    emulated=(
+        "faults on demand (`/_academy/faults`): throttles, limits, conflicts, answers lost "
+        "before and after the work, a caller's process that dies, Lambda that crashes, times out "
+        "or runs out of memory, events twice, late and out of order, no capacity, spot "
+        "interruption; with a seed, all at random"
+    ),
+    checked=(
+        "under each of them the guard's cap and the competition's receipts hold "
+        "(`tests/offline/test_faults_*.py`)"
+    ),
+    differences=(
+        "a fault acts behind IAM; an injected time-out does not take its seconds; SQS and SNS "
+        "deliver once; dropped events are refused: AWS delivers at least once"
+    ),
+)
 
 log = logging.getLogger(__name__)
 

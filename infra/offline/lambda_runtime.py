@@ -53,8 +53,24 @@ from moto.logs.models import logs_backends
 from infra.offline import faults, monitoring, queues, runtime
 from infra.offline.authorization import credentials
 from infra.offline.environment import client_environment
+from infra.offline.fidelity import Part
 from infra.offline.patching import replaces
 from infra.offline.processes import Process, minimal_environment
+
+FIDELITY = Part(
+    title="Lambda",
+    emulated=(
+        "moto's state; the uploaded bundle runs in a warm process with the standard library and "
+        "boto3 alone, as the function's role, named by alias; asynchronous calls: tries after "
+        "one minute and two, throttles for six hours, then the on-failure destination"
+    ),
+    checked="by client: AWS CLI, boto3; by documentation: error shapes, retries, timeouts, exits",
+    differences=(
+        "the cloud's own Python, whatever `python3.x` the function names; at most 4 at once, "
+        "others wait; memory is not limited; credentials of a warm worker do not expire; "
+        "destinations are queues; a function's own dead-letter queue is refused"
+    ),
+)
 
 log = logging.getLogger(__name__)
 

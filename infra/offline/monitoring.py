@@ -22,7 +22,21 @@ from moto.cloudwatch.exceptions import ValidationError
 from moto.cloudwatch.models import MetricDatum, cloudwatch_backends
 
 from infra.offline import runtime
+from infra.offline.fidelity import Part
 from infra.offline.patching import replaces
+
+FIDELITY = Part(
+    title="CloudWatch",
+    emulated=(
+        "Lambda's Invocations, Errors, Throttles and Duration, the length of a queue, and what "
+        "is put; alarms on one metric, looked at when a period ends; AWS's message to SNS"
+    ),
+    checked="by client: AWS CLI; by documentation: the table of missing data, the message's shape",
+    differences=(
+        "AWS looks every minute; `missing` and `ignore`, sums of metrics, percentiles and other "
+        "actions are refused; a move of the clock over more than 24 periods looks at the last 24"
+    ),
+)
 
 log = logging.getLogger(__name__)
 

@@ -25,6 +25,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, cast
 
+from infra.offline.fidelity import Part
+
+FIDELITY = Part(
+    title="Isolation of processes",
+    emulated=(
+        "none: all learners' processes run under one operating-system user, and the admin's key "
+        "is AWS's published example with any secret"
+    ),
+    checked="-",
+    differences="the embedded cloud shows IAM's isolation, not the container's",
+)
+
 log = logging.getLogger(__name__)
 
 #: The environment variable that carries a child's mark, inherited by all that it starts.

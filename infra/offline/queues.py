@@ -14,8 +14,16 @@ from moto.sqs.exceptions import SQSException
 from moto.sqs.models import sqs_backends
 
 from infra.offline import monitoring, runtime
+from infra.offline.fidelity import Part
 from infra.offline.patching import replaces
 from infra.offline.resource_access import service_may
+
+FIDELITY = Part(
+    title="SQS",
+    emulated="moto's standard queues; queue and key policies hold for services and roles",
+    checked="by client: AWS CLI, boto3",
+    differences="visibility times follow the machine's clock; FIFO and redrive are refused",
+)
 
 log = logging.getLogger(__name__)
 

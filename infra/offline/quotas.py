@@ -23,7 +23,21 @@ from moto.sagemaker.exceptions import SagemakerClientError
 from moto.servicequotas.models import servicequotas_backends
 
 from infra.offline import runtime, shapes
+from infra.offline.fidelity import Part
 from infra.offline.patching import adds, replaces
+
+FIDELITY = Part(
+    title="Service Quotas",
+    emulated=(
+        "SageMaker's quotas that the plan asks for, and those that are kept: domains, profiles, "
+        "spaces, apps, training instances"
+    ),
+    checked="by client: AWS CLI, boto3; `cohort plan` reads them",
+    differences=(
+        "values and codes are invented and generous; an increase is approved at once; quotas of "
+        "VPC, IAM and Lambda are told, not kept"
+    ),
+)
 
 _API = "moto.servicequotas.responses:ServiceQuotasResponse"
 _VALUES = "academy_values"

@@ -24,7 +24,21 @@ from moto.scheduler.exceptions import (
 from moto.scheduler.models import EventBridgeSchedulerBackend, scheduler_backends
 
 from infra.offline import as_role, lambda_runtime, runtime
+from infra.offline.fidelity import Part
 from infra.offline.patching import replaces
+
+FIDELITY = Part(
+    title="EventBridge Scheduler",
+    emulated=(
+        "one-time `at()` schedules that call `sagemaker:DeleteApp` or invoke a function, as "
+        "their role, over the wire, with their retry policy"
+    ),
+    checked="by client: AWS CLI; by model",
+    differences=(
+        "flexible windows, other zones and targets, and dead-letter queues are refused; which "
+        "errors are retried is our reading"
+    ),
+)
 
 log = logging.getLogger(__name__)
 

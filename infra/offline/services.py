@@ -27,6 +27,17 @@ from werkzeug.test import run_wsgi_app
 from werkzeug.wrappers import Response
 
 from infra.offline import conformance
+from infra.offline.fidelity import Part
+
+FIDELITY = Part(
+    title="SSM, KMS, STS, Logs, EC2",
+    emulated="moto, as it is",
+    checked="by client: AWS CLI, CDK CLI, boto3",
+    differences=(
+        "services and operations that are not modelled are refused by name, with a status that "
+        "clients do not retry"
+    ),
+)
 
 log = logging.getLogger(__name__)
 

@@ -31,7 +31,7 @@ _CLIENTS = (
 )
 
 #: botocore's names where they are not the names that requests are signed for.
-BOTOCORE_NAMES = {"monitoring": "cloudwatch"}
+BOTOCORE_NAMES = {"monitoring": "cloudwatch", "servicequotas": "service-quotas"}
 
 
 @dataclass(frozen=True)

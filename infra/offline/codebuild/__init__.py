@@ -15,5 +15,25 @@ changes to moto. `close()` ends what runs, before the cloud stops.
 
 from infra.offline.codebuild import builds, projects
 from infra.offline.codebuild.operations import close
+from infra.offline.fidelity import Part
+
+FIDELITY = Part(
+    title="CodeBuild",
+    emulated=(
+        "projects and builds: source from S3 under the service role, the buildspec's phases as "
+        "bash processes, log, timeout, stop, idempotency"
+    ),
+    checked=(
+        "by client: AWS CLI; by model; the project's real context in "
+        "`tests/end_to_end/test_images_life.py`"
+    ),
+    differences=(
+        "stood for: the build container, the AWS CLI (`ecr get-login-password` alone) and "
+        "Docker. `docker build` runs no RUN line: it makes one layer of the context's "
+        "`academy/`, and the digests of everything else go into the image's configuration; "
+        "`docker run` imports the library and says that the libraries were not checked. No "
+        "events"
+    ),
+)
 
 __all__ = ["builds", "close", "projects"]

@@ -17,6 +17,21 @@ from infra.offline import runtime
 from infra.offline.authorization import credentials, enforcement
 from infra.offline.authorization.requests import pulling
 from infra.offline.ecr import Reference, Stored
+from infra.offline.fidelity import Part
+
+FIDELITY = Part(
+    title="Spaces and jobs on an image",
+    emulated=(
+        "the image's layer is unpacked, its library installed, its templates brought; only "
+        "attached images start, in the attached version; a job's role must be allowed to pull, "
+        "by IAM"
+    ),
+    checked="`tests/end_to_end/test_images_life.py`",
+    differences=(
+        "stood for: SageMaker Distribution, the locked libraries, user 1000, the entrypoint. All "
+        "of that is what `make image` runs"
+    ),
+)
 
 #: Where the academy's images keep what they bring.
 ROOT = "opt/academy"

@@ -16,6 +16,7 @@ from moto.sagemaker.exceptions import ResourceNotFound
 
 from infra.offline import ecr
 from infra.offline.authorization import enforcement
+from infra.offline.fidelity import Part
 from infra.offline.sagemaker import containers
 from infra.offline.sagemaker.operations import (
     Request,
@@ -33,6 +34,19 @@ from infra.offline.sagemaker.operations import (
 )
 from infra.offline.sagemaker.studio import Resource, settings_of, update, within
 from infra.offline.sagemaker.validation import Support
+
+FIDELITY = Part(
+    title="SageMaker images",
+    emulated=(
+        "images, versions (numbers never come again, digests are pinned), AppImageConfigs, what "
+        "is in use"
+    ),
+    checked="by model; by client: the CDK CLI",
+    differences=(
+        "an image's role must be able to pull, or the version fails; an image must exist before "
+        "a domain names it; aliases are refused"
+    ),
+)
 
 SERVICE = "sagemaker.amazonaws.com"
 

@@ -21,6 +21,7 @@ from moto.kms.models import kms_backends
 from moto.sagemaker.exceptions import ResourceInUseException
 
 from infra.offline import quotas, runtime
+from infra.offline.fidelity import Part
 from infra.offline.sagemaker import validation
 from infra.offline.sagemaker.operations import (
     Request,
@@ -39,6 +40,21 @@ from infra.offline.sagemaker.operations import (
     wrong_state,
 )
 from infra.offline.sagemaker.validation import Only, Support
+
+FIDELITY = Part(
+    title="SageMaker Studio",
+    emulated=(
+        "domains, profiles, private spaces, start scripts, apps; Pending, InService, Updating, "
+        "Deleting; an app is a real JupyterLab in an environment of its own"
+    ),
+    checked="by client: AWS CLI; by model; refusals operation by operation",
+    differences=(
+        "states pass in milliseconds; idle shutdown is recorded, never triggered; AWS's own "
+        "image is this machine's Python; shared spaces, EFS and images that are not the "
+        "academy's are refused; credentials are in the environment and do not expire; profiles "
+        "and spaces never fail; the app type in an ARN is compared in lower case"
+    ),
+)
 
 APP_TYPE = "JupyterLab"
 

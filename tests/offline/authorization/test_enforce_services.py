@@ -17,6 +17,9 @@ from infra.offline.authorization import requests
 ACCOUNT, REGION = "123456789012", "us-east-1"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/academy/earth/training/earth--training--falcon"
 
+#: What services call a denial; SNS has a word of its own.
+DENIED = ("AccessDenied", "AccessDeniedException", "AuthorizationError")
+
 
 def allow(action: Any, resource: Any = "*", **condition: Any) -> dict[str, Any]:
     made = {"Effect": "Allow", "Action": action, "Resource": resource}
@@ -379,7 +382,7 @@ def test_an_operation_needs_exactly_its_permissions(
         with pytest.raises(ClientError) as caught:
             call(cloud.client(service, keys))
         error = caught.value.response
-        assert error["Error"]["Code"] in ("AccessDenied", "AccessDeniedException")
+        assert error["Error"]["Code"] in DENIED
         said = error["Error"].get("Message") or error.get("message")
         on_resource = "" if on == "*" else f" on resource: {on}"
         assert f"is not authorized to perform: {action}{on_resource} because no identity" in said

@@ -15,8 +15,28 @@ the API.
 is the API.
 """
 
+from infra.offline.fidelity import Part
 from infra.offline.sagemaker.training import instance, operations
 from infra.offline.sagemaker.training.instance import Work, relative_key
 from infra.offline.sagemaker.training.job import TrainingJob
+
+FIDELITY = Part(
+    title="SageMaker training",
+    emulated=(
+        "a process over a folder shaped like `/opt/ml`, by the container contract; spot jobs are "
+        "interrupted on demand and go on from their checkpoint; the SageMaker SDK's own driver "
+        "scripts run"
+    ),
+    checked=(
+        "by client: SageMaker SDK, AWS CLI with its waiters; by model; by the learners' notebook "
+        "in the demo"
+    ),
+    differences=(
+        "one instance; no VPC, pipe or fast-file mode (refused); `/opt/ml` is replaced in "
+        "entrypoint, arguments, environment and the SDK's drivers, not inside learners' scripts: "
+        "they read `ML_ROOT`; job logs do not need the role's permission; a spot job's wordings "
+        "and the minute to a new instance are ours"
+    ),
+)
 
 __all__ = ["TrainingJob", "Work", "instance", "operations", "relative_key"]
