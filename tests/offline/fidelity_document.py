@@ -1,8 +1,8 @@
 """The generated sections of docs/fidelity.md: `make fidelity` writes them, a test compares them.
 
     python -m tests.offline.fidelity_document        writes the sections
-    python -m tests.offline.fidelity_document LOG    renews `tried.json` first, from the log that tests
-                                                     leave under ACADEMY_CLOUD_LOG=LOG
+    python -m tests.offline.fidelity_document LOG    renews `tried.json` first, from the log that
+                                                     tests leave under ACADEMY_CLOUD_LOG=LOG
 
 What each part says of itself comes from its module (infra.offline.fidelity), operations from the
 code that uses them, types and their properties from their models, changes to moto from their

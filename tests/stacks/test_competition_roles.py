@@ -132,7 +132,11 @@ def refused() -> Callable[[Callable[[], Any]], None]:
     def check(call: Callable[[], Any]) -> None:
         with pytest.raises(ClientError) as caught:
             call()
-        assert caught.value.response["Error"]["Code"] in ("AccessDenied", "AccessDeniedException", "AuthorizationError")
+        assert caught.value.response["Error"]["Code"] in (
+            "AccessDenied",
+            "AccessDeniedException",
+            "AuthorizationError",
+        )
 
     return check
 

@@ -18,7 +18,7 @@ UNTRIED = {
     ("ecr", "StartLifecyclePolicyPreview"): "refused: the probe asks AWS alone",
     ("cloudformation", "ContinueUpdateRollback"): "allowed to the CDK CLI, for stacks that stick",
     ("cloudformation", "RollbackStack"): "allowed to the CDK CLI, for deploys without rollback",
-    ("sagemaker", "DeleteTrainingJob"): "the probe's own clearing up; the AWS CLI's model is older",
+    ("sagemaker", "DeleteTrainingJob"): "the probe's own clearing up; not modelled here",
 }
 
 
