@@ -104,8 +104,9 @@ def test_an_endpoint_in_the_environment_is_no_consent(no_calls, monkeypatch, tmp
     assert "--endpoint-url" in shown.output
 
 
-def test_the_events_of_a_job_bring_the_job_with_them(no_calls):
-    shown = cohort_probe("--account", ACCOUNT, "--only", "job-events")
+@pytest.mark.parametrize("name", ["job-events", "job-environment"])
+def test_what_is_asked_about_a_job_brings_the_job_with_it(no_calls, name):
+    shown = cohort_probe("--account", ACCOUNT, "--only", name)
     assert "container-shell (line 6)" in shown.output
 
 
@@ -156,6 +157,7 @@ def standing(cloud: Cloud) -> dict[str, list[str]]:
             for name in of("logs", "describe_log_groups", "logGroups", "logGroupName")
             if not name.startswith("/aws/sagemaker/")
         ],
+        "policies": of("iam", "list_policies", "Policies", "PolicyName", Scope="Local"),
         "queues": of("sqs", "list_queues", "QueueUrls", ""),
         "repositories": of("ecr", "describe_repositories", "repositories", "repositoryName"),
         "roles": of("iam", "list_roles", "Roles", "RoleName"),
@@ -335,6 +337,7 @@ EMBEDDED = {
     "kept-tag": "could not tell",  # no previews of life cycles
     "container-there": "contradicted",  # no registry of AWS's
     "customer-key": "contradicted",  # moto keeps an object under the customer's key in the open
+    "new-bucket": "contradicted",  # moto's take any key
     "system-type": "contradicted",  # it sends the instance type alone
 }
 
@@ -383,6 +386,7 @@ ACTIONS = {
     "budgets:DeleteBudget": "budgets:ModifyBudget",
     "budgets:DescribeBudget": "budgets:ViewBudget",
     "lambda:Invoke": "lambda:InvokeFunction",
+    "s3:GetBucketEncryption": "s3:GetEncryptionConfiguration",
     "s3:ListObjectVersions": "s3:ListBucketVersions",
     "s3:PutBucketEncryption": "s3:PutEncryptionConfiguration",
     "s3:PutBucketNotificationConfiguration": "s3:PutBucketNotification",

@@ -10,15 +10,20 @@ from infra.assurance.price_list import Change
 from infra.cli.probe.asking import (
     account,
     alarms,
+    codes,
     functions,
     images,
     jobs,
     objects,
+    policies,
     registries,
     studio,
 )
+from infra.cli.probe.asking.codes import Refusal
 from infra.cli.probe.question import Answer, Verdict
 from infra.cli.probe.questions import QUESTIONS
+from infra.offline import conformance
+from infra.services.guard.training import MARK
 from tests.cli.probe_world import Scripted
 
 FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:echo"
@@ -27,6 +32,10 @@ DENIED = f"User: … is not authorized to perform: sagemaker:CreateApp on resour
 FIRST = dt.datetime(2027, 2, 1, tzinfo=dt.UTC)
 #: A quota of each name, as Service Quotas lists it.
 KNOWN = [{"QuotaName": name, "QuotaCode": "L-1", "Value": 2.0} for name in account.QUOTAS]
+
+ABSENT = Refusal("DescribeApp of no app", "ResourceNotFound", "ResourceNotFound")
+DELETED = Refusal("DeleteSpace with an app", "ResourceInUse", "ok")
+TOLD = {"an empty value is null": "allowed"}
 
 READINGS: list[tuple[str, Answer, Verdict, str]] = [
     (
@@ -356,6 +365,102 @@ READINGS: list[tuple[str, Answer, Verdict, str]] = [
         "could not be opened",
     ),
     (
+        "new-bucket",
+        objects.read_new_bucket(listed="SSE-C", written="AccessDenied"),
+        Verdict.CONFIRMED,
+        "blocked: SSE-C",
+    ),
+    (
+        "new-bucket",
+        objects.read_new_bucket(listed="", written="ok"),
+        Verdict.CONTRADICTED,
+        "blocked: nothing",
+    ),
+    (
+        "new-bucket",
+        objects.read_new_bucket(listed="", written="InvalidArgument"),
+        Verdict.UNTOLD,
+        "InvalidArgument",
+    ),
+    (
+        "job-environment",
+        jobs.read_environment({MARK: jobs.TOKEN, "OTHER": "1"}),
+        Verdict.CONFIRMED,
+        "InProgress",
+    ),
+    ("job-environment", jobs.read_environment({"OTHER": "1"}), Verdict.CONTRADICTED, "OTHER"),
+    ("job-environment", jobs.read_environment(None), Verdict.UNTOLD, "never seen"),
+    ("refusal-codes", codes.read_codes([ABSENT]), Verdict.CONFIRMED, "1 refusals"),
+    (
+        "refusal-codes",
+        codes.read_codes(
+            [
+                ABSENT,
+                Refusal("DescribeSpace of no space", "ResourceNotFound", "ValidationException"),
+                Refusal("CreateApp in no domain", "ResourceNotFound", "AccessDenied"),
+            ]
+        ),
+        Verdict.CONTRADICTED,
+        "DescribeSpace of no space is ValidationException, ours ResourceNotFound",
+    ),
+    (
+        "refusal-codes",
+        codes.read_codes(
+            [ABSENT, Refusal("ListProjects", "InvalidInputException", "AccessDenied")]
+        ),
+        Verdict.UNTOLD,
+        "may not ask: ListProjects",
+    ),
+    ("wrong-state", codes.read_codes([ABSENT, ABSENT]), Verdict.CONFIRMED, "2 refusals"),
+    (
+        "wrong-state",
+        codes.read_codes([DELETED]),
+        Verdict.CONTRADICTED,
+        "DeleteSpace with an app is accepted, ours ResourceInUse",
+    ),
+    (
+        "everyone-past-boundary",
+        policies.read_everyone(written="ok", everyone="ok", named="AccessDenied"),
+        Verdict.CONFIRMED,
+        "passes a role's boundary",
+    ),
+    (
+        "everyone-past-boundary",
+        policies.read_everyone(written="ok", everyone="AccessDenied", named="AccessDenied"),
+        Verdict.CONTRADICTED,
+        "does not pass",
+    ),
+    (
+        "everyone-past-boundary",
+        policies.read_everyone(written="ok", everyone="ok", named="ok"),
+        Verdict.CONTRADICTED,
+        "role's ARN",
+    ),
+    (
+        "everyone-past-boundary",
+        policies.read_everyone(written="AccessDenied", everyone="", named=""),
+        Verdict.UNTOLD,
+        "policy is refused: AccessDenied",
+    ),
+    (
+        "simulated-conditions",
+        policies.read_simulated(own="allowed", star="implicitDeny", told=TOLD),
+        Verdict.CONFIRMED,
+        "an empty value is null: allowed",
+    ),
+    (
+        "simulated-conditions",
+        policies.read_simulated(own="allowed", star="allowed", told=TOLD),
+        Verdict.CONTRADICTED,
+        "is a wildcard",
+    ),
+    (
+        "simulated-conditions",
+        policies.read_simulated(own="implicitDeny", star="implicitDeny", told=TOLD),
+        Verdict.UNTOLD,
+        "fill in a variable",
+    ),
+    (
         "missing-object",
         objects.read_missing(there="ok", missing="AccessDenied"),
         Verdict.CONFIRMED,
@@ -509,3 +614,104 @@ def test_a_new_policy_is_waited_for_before_a_refusal_counts(scripted):
     assert scripted.probe.acting_role("r", []) == "r"
     scripted.all_asked()
     assert scripted.pace.passed == 10
+
+
+def test_broken_requests_are_expected_to_be_refused_as_the_embedded_cloud_refuses_them():
+    assert {service: conformance.RULES[service].code for service in codes.BROKEN} == codes.BROKEN
+
+
+BUDGET_ABSENT = "NotFoundException"
+
+
+def _refuse_all(scripted, broken_budget):
+    """All that refusal-codes asks is refused by our codes, but for one."""
+    sagemaker = scripted.stub("sagemaker")
+    for operation in ("domain", "user_profile", "space", "app"):
+        sagemaker.add_client_error(f"describe_{operation}", codes.NOT_FOUND, "…", 400)
+    for operation in ("user_profile", "space", "app"):
+        sagemaker.add_client_error(f"create_{operation}", codes.NOT_FOUND, "…", 400)
+    for operation in ("describe", "stop"):
+        sagemaker.add_client_error(f"{operation}_training_job", codes.INVALID, "…", 400)
+    budgets = scripted.stub("budgets")
+    budgets.add_client_error("describe_budget", broken_budget, "…", 400)
+    budgets.add_client_error("create_budget", codes.BROKEN["budgets"], "…", 400)
+    scripted.stub("codebuild").add_client_error(
+        "list_projects", codes.BROKEN["codebuild"], "…", 400
+    )
+    functions = scripted.stub("lambda")
+    for operation in ("get_function", "list_functions"):
+        functions.add_client_error(operation, codes.BROKEN["lambda"], "…", 400)
+
+
+@pytest.mark.parametrize(
+    ("broken_budget", "verdict"),
+    [("InvalidParameterException", Verdict.CONFIRMED), (BUDGET_ABSENT, Verdict.CONTRADICTED)],
+)
+def test_each_refusal_is_asked_for_and_compared(scripted, broken_budget, verdict):
+    _refuse_all(scripted, broken_budget)
+    answer = codes.ask_absent(scripted.probe)
+    assert answer.verdict == verdict
+    assert (BUDGET_ABSENT in answer.said) == (verdict == Verdict.CONTRADICTED)
+    scripted.all_asked()
+    # Only what would be there if it were accepted is looked for afterwards.
+    assert [entry.kind for entry in scripted.probe.ledger.standing()] == ["budget"]
+
+
+def test_nothing_more_is_tried_once_aws_deletes_what_is_in_use(scripted, monkeypatch):
+    scripted.probe.made["workspace"] = {"domain": "d-1", "space": "s", "profile": "s"}
+    for name in ("start", "end"):
+        monkeypatch.setattr(studio, name, lambda _: None)
+    stub = scripted.stub("sagemaker")
+    stub.add_client_error("create_app", "ResourceInUse", "…", 400)
+    stub.add_response("delete_space", {}, {"DomainId": "d-1", "SpaceName": "s"})
+    answer = codes.ask_state(scripted.probe)
+    assert answer.verdict == Verdict.CONTRADICTED
+    assert "DeleteSpace with an app is accepted" in answer.said
+    scripted.all_asked()
+
+
+@pytest.mark.parametrize(
+    ("star", "verdict"), [("implicitDeny", Verdict.CONFIRMED), ("allowed", Verdict.CONTRADICTED)]
+)
+def test_what_the_simulator_decides_or_refuses_to_is_told(scripted, star, verdict):
+    stub = scripted.stub("iam")
+    for decision in ("allowed", star, "allowed", "implicitDeny"):
+        result = {"EvalActionName": "s3:GetObject", "EvalDecision": decision}
+        stub.add_response("simulate_custom_policy", {"EvaluationResults": [result]})
+    stub.add_client_error("simulate_custom_policy", "InvalidInput", "…", 400)
+    answer = policies.ask_simulated(scripted.probe)
+    assert answer.verdict == verdict
+    assert "StringEquals takes one of two values: InvalidInput" in answer.said
+    scripted.all_asked()
+
+
+@pytest.mark.parametrize(
+    ("blocked", "refused", "verdict"),
+    [
+        ({"BlockedEncryptionTypes": {"EncryptionType": ["SSE-C"]}}, True, Verdict.CONFIRMED),
+        ({}, False, Verdict.CONTRADICTED),
+    ],
+)
+def test_a_new_bucket_is_looked_at_and_tried(scripted, blocked, refused, verdict):
+    scripted.probe.made["bucket"] = {"name": "b"}
+    stub = scripted.stub("s3")
+    rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}, **blocked}
+    stub.add_response(
+        "get_bucket_encryption", {"ServerSideEncryptionConfiguration": {"Rules": [rule]}}
+    )
+    if refused:
+        stub.add_client_error("put_object", "AccessDenied", "…", 403)
+    else:
+        stub.add_response("put_object", {})
+    answer = objects.ask_new_bucket(scripted.probe)
+    assert answer.verdict == verdict
+    assert ("SSE-C" in answer.said) == refused
+    scripted.all_asked()
+
+
+def test_a_job_that_ended_at_once_tells_nothing_of_its_environment(scripted):
+    assert jobs.ask_environment(scripted.probe).verdict == Verdict.UNTOLD
+    scripted.probe.made["job"] = {"name": "j"}
+    assert "never seen" in jobs.ask_environment(scripted.probe).said
+    scripted.probe.made["job"]["environment"] = f'{{"{MARK}": "{jobs.TOKEN}"}}'
+    assert jobs.ask_environment(scripted.probe).verdict == Verdict.CONFIRMED

@@ -129,7 +129,7 @@ def _chosen(only: str | None) -> list[Question]:
         known = ", ".join(each.id for each in QUESTIONS)
         raise Refused(f"there is no question {', '.join(unknown) or '…'}; there are {known}")
     wanted = {by_id(name).id for name in names}
-    if "job-events" in wanted:
+    if {"job-events", "job-environment"} & wanted:
         wanted.add("container-shell")  # whose job it is about
     return [each for each in QUESTIONS if each.id in wanted]
 

@@ -30,7 +30,13 @@ LOOK_SECONDS = 5
 #: Nobody's job: to ask for it shows whether a role's policy is in force, and tells nothing.
 CANARY = "{prefix}--canary"
 
-_DENIED = ("AccessDenied", "AccessDeniedException", "AccessDenied403", "UnauthorizedOperation")
+_DENIED = (
+    "AccessDenied",
+    "AccessDeniedException",
+    "AccessDenied403",
+    "AuthorizationError",
+    "UnauthorizedOperation",
+)
 
 
 class TookTooLong(Exception):
@@ -163,27 +169,28 @@ class Probe:
         statements: Iterable[Mapping[str, Any]] = (),
         *,
         when: Mapping[str, Mapping[str, Any]] | None = None,
+        boundary: str | None = None,
     ) -> str:
-        """A role that a service, or the account itself ("owner"), may take; returns its ARN."""
+        """A role that a service, or the account itself ("owner"), may take; returns its ARN.
+
+        Args:
+            boundary: the ARN of its permissions boundary.
+        """
         name = self.name(what)
         iam = self.client("iam")
         document = trust(principal, when)
         if principal == "owner":
             root = {"AWS": f"arn:aws:iam::{self.account}:root"}
             document["Statement"][0]["Principal"] = root
+        held = {} if boundary is None else {"PermissionsBoundary": boundary}
         answer = self.make(
             "role",
             name,
             lambda: iam.create_role(
-                RoleName=name, AssumeRolePolicyDocument=json.dumps(document), Tags=self.tags
+                RoleName=name, AssumeRolePolicyDocument=json.dumps(document), Tags=self.tags, **held
             ),
         )
-        canary = {
-            "Effect": "Allow",
-            "Action": "sagemaker:DescribeTrainingJob",
-            "Resource": self.arn("sagemaker", f"training-job/{self.canary}"),
-        }
-        policy = [*statements, *([canary] if principal == "owner" else [])]
+        policy = [*statements, *([self._canary_grant] if principal == "owner" else [])]
         if policy:
             iam.put_role_policy(
                 RoleName=name,
@@ -196,12 +203,40 @@ class Probe:
     def canary(self) -> str:
         return CANARY.format(prefix=self.prefix)
 
-    def acting_role(self, what: str, statements: Iterable[Mapping[str, Any]]) -> str:
+    @property
+    def _canary_grant(self) -> dict[str, Any]:
+        return {
+            "Effect": "Allow",
+            "Action": "sagemaker:DescribeTrainingJob",
+            "Resource": self.arn("sagemaker", f"training-job/{self.canary}"),
+        }
+
+    def boundary(self, what: str) -> str:
+        """A managed policy that allows to ask for the canary and nothing else; returns its ARN."""
+        name = self.name(what)
+        document = {"Version": "2012-10-17", "Statement": [self._canary_grant]}
+        answer = self.make(
+            "policy",
+            name,
+            lambda: self.client("iam").create_policy(
+                PolicyName=name, PolicyDocument=json.dumps(document), Tags=self.tags
+            ),
+            arn=f"arn:aws:iam::{self.account}:policy/{name}",
+        )
+        return str(answer["Policy"]["Arn"])
+
+    def acting_role(
+        self,
+        what: str,
+        statements: Iterable[Mapping[str, Any]],
+        *,
+        boundary: str | None = None,
+    ) -> str:
         """A role that the probe takes itself, once its policy is in force; returns its short name.
 
         A new policy is not in force at once: what is refused in the meantime says nothing about it.
         """
-        self.role(what, "owner", statements)
+        self.role(what, "owner", statements, boundary=boundary)
         client = self.client("sagemaker", what)
 
         def look() -> None:

@@ -1,7 +1,7 @@
 """The list of questions, in the order in which they are asked; and what is left to people.
 
 Every line of docs/fidelity.md that says "only AWS can confirm" is here, by its number: items 1 to
-15, 20 to 28 and 30 to 33. The others there are about data, a GPU and Kaggle.
+15, 20 to 28 and 30 to 40. The others there are about data, a GPU and Kaggle.
 """
 
 from __future__ import annotations
@@ -9,10 +9,12 @@ from __future__ import annotations
 from infra.cli.probe.asking import (
     account,
     alarms,
+    codes,
     functions,
     images,
     jobs,
     objects,
+    policies,
     registries,
     studio,
 )
@@ -22,7 +24,7 @@ from infra.cli.probe.shared import DISK_GB, IDLE_MINUTES, INSTANCE
 from infra.constructs.arns import DEEP_LEARNING_CONTAINERS_ACCOUNT
 
 #: Lines of docs/fidelity.md that this is about.
-ITEMS = (*range(1, 16), *range(20, 29), *range(30, 34))
+ITEMS = (*range(1, 16), *range(20, 29), *range(30, 41))
 
 #: An app ends after 15 minutes by its schedule, after an hour without use by Studio's own idle
 #: shutdown. That the schedule works is asked here, so the worst case is that it does not: the idle
@@ -44,6 +46,27 @@ _ALARM = (
 _METRICS = (
     Allowance(("cloudwatch:PutMetricData", "cloudwatch:DescribeAlarms")),
     Allowance(("cloudwatch:TagResource",), "arn:aws:cloudwatch:{region}:{account}:alarm:{prefix}*"),
+)
+_REFUSED = (
+    Allowance(("sagemaker:DescribeDomain",), "arn:aws:sagemaker:{region}:{account}:domain/*"),
+    Allowance(
+        ("sagemaker:DescribeUserProfile", "sagemaker:CreateUserProfile"),
+        "arn:aws:sagemaker:{region}:{account}:user-profile/*/{prefix}*",
+    ),
+    Allowance(
+        ("sagemaker:DescribeSpace", "sagemaker:CreateSpace"),
+        "arn:aws:sagemaker:{region}:{account}:space/*/{prefix}*",
+    ),
+    Allowance(
+        ("sagemaker:DescribeApp", "sagemaker:CreateApp"),
+        "arn:aws:sagemaker:{region}:{account}:app/*/{prefix}*/*/*",
+    ),
+    Allowance(
+        ("sagemaker:DescribeTrainingJob", "sagemaker:StopTrainingJob"),
+        "arn:aws:sagemaker:{region}:{account}:training-job/{prefix}*",
+    ),
+    Allowance(("lambda:GetFunction",), "arn:aws:lambda:{region}:{account}:function:{prefix}*"),
+    Allowance(("codebuild:ListProjects", "lambda:ListFunctions")),
 )
 _IMAGE = (
     Allowance(
@@ -115,7 +138,39 @@ QUESTIONS: tuple[Question, ...] = (
         alarms.ask_annual,
         makes=("budget",),
     ),
+    Question(
+        "refusal-codes",
+        34,
+        "What is absent, or breaks a model's constraints, is refused by the embedded cloud's "
+        "codes.",
+        "asks for what there is not, at SageMaker, and wrongly, at Budgets, CodeBuild and Lambda",
+        codes.ask_absent,
+        makes=("budget",),
+        needs=_REFUSED,
+    ),
+    Question(
+        "simulated-conditions",
+        35,
+        "A * in a variable's value is no wildcard to IAM's simulator.",
+        "simulates a policy with a variable, and three conditions that IAM's guide leaves open",
+        policies.ask_simulated,
+        needs=(Allowance(("iam:SimulateCustomPolicy",)),),
+    ),
     # --- S3 ---------------------------------------------------------------------------------------
+    Question(
+        "everyone-past-boundary",
+        35,
+        "What a bucket's policy grants to Principal * passes a role's permissions boundary.",
+        "reads under a role whose boundary knows nothing of S3, by grants to everyone and to it; "
+        "the first is held to the role's own session",
+        policies.ask_everyone,
+        makes=("policy", "role"),
+        uses=("bucket",),
+        needs=(
+            Allowance(("s3:PutBucketPolicy", "s3:DeleteBucketPolicy"), "arn:aws:s3:::{prefix}*"),
+        ),
+        minutes=2,
+    ),
     Question(
         "if-none-match",
         30,
@@ -138,6 +193,15 @@ QUESTIONS: tuple[Question, ...] = (
             units("s3_glacier_write", 10, "one archived byte"),
             units("s3_stored", "0.001", "it is billed for 90 days, with 40 kB of its own"),
         ),
+    ),
+    Question(
+        "new-bucket",
+        40,
+        "A new bucket refuses a customer's key by itself.",
+        "reads its new bucket's encryption, and writes with a public key",
+        objects.ask_new_bucket,
+        uses=("bucket",),
+        needs=(Allowance(("s3:GetEncryptionConfiguration",), "arn:aws:s3:::{prefix}*"),),
     ),
     Question(
         "customer-key",
@@ -269,6 +333,14 @@ QUESTIONS: tuple[Question, ...] = (
         uses=("bucket", "catcher"),
         minutes=1,
     ),
+    Question(
+        "job-environment",
+        36,
+        "DescribeTrainingJob returns Environment while a job is InProgress.",
+        "reads what it said of the job of container-shell",
+        jobs.ask_environment,
+        minutes=0,
+    ),
     # --- Studio: one domain for all of them -------------------------------------------------------
     Question(
         "past-schedule",
@@ -398,6 +470,19 @@ QUESTIONS: tuple[Question, ...] = (
         image=True,
     ),
     Question(
+        "wrong-state",
+        34,
+        "What is in use, ended, or not in a domain is refused by the embedded cloud's codes.",
+        "deletes a space with an app, a profile with a space, a domain with a profile, an app and "
+        "a job that ended; makes what is there",
+        codes.ask_state,
+        makes=(*_APP_MAKES, "space"),
+        uses=("workspace",),
+        costs=_apps(1),
+        needs=_REFUSED,
+        minutes=5,
+    ),
+    Question(
         "no-efs-domain",
         2,
         "A domain without EFS starts private spaces and deletes without leftovers.",
@@ -464,6 +549,46 @@ BY_HAND: tuple[ByHand, ...] = (
         33,
         "that a channel of Microsoft Teams shows our messages",
         "deploy a cohort with notify.teams, cohort competition open land-cover, see the channel",
+    ),
+    ByHand(
+        34,
+        "operations on a profile, space or domain that is still Pending",
+        "too short to be met by a program: CreateSpace and, within a second, CreateApp in it; "
+        "ValidationException would confirm it",
+    ),
+    ByHand(
+        35,
+        "that CreateTrainingJob carries sagemaker:VolumeKmsKeyArn and OutputKmsKeyArn",
+        "under a role that may CreateTrainingJob if Null says both are absent, name a KMS key for "
+        "volume, then for output, and a role for the job that it may pass: each AccessDenied on "
+        "CreateTrainingJob confirms it; stop the job that is taken",
+    ),
+    ByHand(
+        35,
+        "what decides on an empty value, and on one operator for several values",
+        "simulated-conditions asks the simulator alone: put the same conditions on a role with an "
+        "empty tag, and on sqs:TagQueue with two tags",
+    ),
+    ByHand(
+        37,
+        "the SageMaker SDK's driver inside AWS's PyTorch container and the academy's images",
+        "in a space of a deployed cohort run the notebook's cell with academy.sagemaker_session() "
+        "and ModelTrainer, once for each image: the job must be Completed, its log without "
+        "'command not found'",
+    ),
+    ByHand(
+        38,
+        "the seconds and words of a spot job that is interrupted",
+        "no program can have one interrupted: train long ones with spot in a deployed cohort, and "
+        "of one whose SecondaryStatusTransitions has Interrupted, or that ends as "
+        "MaxWaitTimeExceeded, keep aws sagemaker describe-training-job",
+    ),
+    ByHand(
+        39,
+        "EventBridge's pauses between 185 tries, and the codes in its dead letters",
+        "it takes a day: a rule with a dead-letter queue on a function of reserved concurrency 0; "
+        "one put-events, its FailedInvocations by the minute, and after 24 h the attributes of "
+        "the message",
     ),
 )
 

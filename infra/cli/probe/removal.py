@@ -123,6 +123,10 @@ def _role(clients: Clients, at: dict[str, str], _: Pace) -> None:
     iam.delete_role(RoleName=at["name"])
 
 
+def _policy(clients: Clients, at: dict[str, str], _: Pace) -> None:
+    clients("iam").delete_policy(PolicyArn=at["arn"])
+
+
 def _function(clients: Clients, at: dict[str, str], _: Pace) -> None:
     clients("lambda").delete_function(FunctionName=at["name"])
 
@@ -412,6 +416,12 @@ KINDS: dict[str, Kind] = {
         _of("logs", "log-group:/aws/sagemaker/*"),
         (),
         ("logs:DescribeLogStreams", "logs:DeleteLogStream"),
+    ),
+    "policy": Kind(
+        _policy,
+        "arn:aws:iam::{account}:policy/{prefix}*",
+        ("iam:CreatePolicy", "iam:TagPolicy"),
+        ("iam:DeletePolicy",),
     ),
     "profile": Kind(
         _profile,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,7 +12,7 @@ from infra.cli.probe.probing import Probe, denied
 from infra.cli.probe.question import Answer, confirmed, contradicted, untold
 from infra.cli.probe.shared import caught, rule
 from infra.constructs.arns import DEEP_LEARNING_CONTAINERS_ACCOUNT
-from infra.services.guard.training import CPU_IMAGE, image
+from infra.services.guard.training import CPU_IMAGE, MARK, image
 
 INSTANCE = "ml.m5.large"
 MAX_SECONDS = 300
@@ -29,6 +30,10 @@ CHECK = (
     "python -c 'import sys, torch; print(sys.version, torch.__version__)'; "
     "python -m pip --version"
 )
+
+
+#: What stands where the broker puts its token into a job of the SDK.
+TOKEN = "of-the-probe"  # noqa: S105 (nothing hangs on it)
 
 
 def job_name(probe: Probe) -> str:
@@ -120,18 +125,26 @@ def ask_shell(probe: Probe) -> Answer:
                     "VolumeSizeInGB": DISK_GB,
                 },
                 StoppingCondition={"MaxRuntimeInSeconds": MAX_SECONDS},
+                Environment={MARK: TOKEN},
                 Tags=probe.tags,
             )
         ),
     )
+    known = probe.made["job"] = {"name": name}
+
+    def look() -> dict[str, Any]:
+        found: dict[str, Any] = sagemaker.describe_training_job(TrainingJobName=name)
+        if found["TrainingJobStatus"] == "InProgress":
+            known["environment"] = json.dumps(found.get("Environment", {}))
+        return found
+
     seen = probe.until(
         "the training job",
-        lambda: sagemaker.describe_training_job(TrainingJobName=name),
+        look,
         lambda each: each["TrainingJobStatus"] in ("Completed", "Failed", "Stopped"),
         seconds=1200,
         every=10,
     )
-    probe.made["job"] = {"name": name, "status": str(seen["TrainingJobStatus"])}
     return read_shell(seen)
 
 
@@ -182,3 +195,21 @@ def read_events(events: list[dict[str, Any]], name: str) -> Answer:
         f"the event's detail has {', '.join(FIELDS)}, among {len(detail)} members",
         members=sorted(detail),
     )
+
+
+def ask_environment(probe: Probe) -> Answer:
+    """Of what DescribeTrainingJob said while the job of container-shell was going."""
+    if "job" not in probe.made:
+        return untold("no training job ran in this run: ask container-shell with it")
+    held = probe.made["job"].get("environment")
+    return read_environment(None if held is None else json.loads(held))
+
+
+def read_environment(held: Mapping[str, str] | None) -> Answer:
+    """`held`: the Environment while the job was InProgress; None if it was never seen so."""
+    if held is None:
+        return untold("the job was never seen InProgress")
+    seen = {"environment": dict(held)}
+    if held.get(MARK) != TOKEN:
+        return contradicted(f"while a job runs its Environment is {dict(held)}", **seen)
+    return confirmed("DescribeTrainingJob returns Environment while the job is InProgress", **seen)

@@ -107,6 +107,40 @@ def read_storage_class(*, archived: str, standard: str, read: str) -> Answer:
     return confirmed("archived writes are denied; reading one is InvalidObjectState", **seen)
 
 
+def ask_new_bucket(probe: Probe) -> Answer:
+    """Asked before the bucket is opened to such keys."""
+    s3, bucket = probe.client("s3"), probe.made["bucket"]["name"]
+    try:
+        answer = s3.get_bucket_encryption(Bucket=bucket)
+    except ClientError as error:
+        listed = code(error)
+    else:
+        rules = answer["ServerSideEncryptionConfiguration"]["Rules"]
+        blocked = [each.get("BlockedEncryptionTypes", {}) for each in rules]
+        listed = ", ".join(kind for each in blocked for kind in each.get("EncryptionType", ()))
+    written = outcome(
+        lambda: s3.put_object(
+            Bucket=bucket,
+            Key=f"{probe.prefix}-at-once",
+            Body=b"x",
+            SSECustomerAlgorithm="AES256",
+            SSECustomerKey=PUBLIC_KEY,
+        )
+    )
+    return read_new_bucket(listed=listed, written=written)
+
+
+def read_new_bucket(*, listed: str, written: str) -> Answer:
+    """`listed`: what GetBucketEncryption says is blocked, or its error."""
+    seen = {"listed": listed, "written": written}
+    says = f"GetBucketEncryption lists as blocked: {listed or 'nothing'}"
+    if written == "ok":
+        return contradicted(f"a new bucket takes a customer's key; {says}", **seen)
+    if written != "AccessDenied":
+        return untold(f"a write under a customer's key ends as {written}; {says}", **seen)
+    return confirmed(f"a new bucket refuses a customer's key by itself; {says}", **seen)
+
+
 def ask_customer_key(probe: Probe) -> Answer:
     """New buckets block such keys by default, so the probe's own is opened to them: else a refusal
     would say nothing of the condition. Source: "Blocking or unblocking SSE-C for a general purpose
