@@ -4,3 +4,24 @@ Moto's own engine evaluates lazily, skips what it does not know and cannot roll 
 repaired but replaced: `api` answers the operations, `engine` keeps the stacks, `deployment` makes,
 changes and removes resources, `template` reads templates, `types` holds one module a service.
 """
+
+from infra.offline.fidelity import Part
+
+FIDELITY = Part(
+    title="CloudFormation",
+    emulated=(
+        "our engine over the services' own operations: change sets, events, outputs, parameters "
+        "from SSM, order, update, replacement, deletion, failure and roll-back, for the types "
+        "below; other types, properties (nested ones too), attributes and functions fail the "
+        "stack and are named"
+    ),
+    checked=(
+        "by client: the CDK CLI and the AWS CLI; by schema: CloudFormation's own, type by type; "
+        "a failure at every resource of the academy's stacks leaves exactly what was there, "
+        "compared object by object"
+    ),
+    differences=(
+        "the execution role is not enforced inside; one deployment at a time; no drift, no stack "
+        "sets, no nested stacks, no custom resources, no macros: refused"
+    ),
+)

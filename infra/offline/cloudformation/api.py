@@ -10,13 +10,28 @@ from botocore.exceptions import ClientError
 from moto.core.responses import ActionResult, BaseResponse, EmptyResult
 
 from infra.offline import inside
+from infra.offline.cloudformation import answers
 from infra.offline.cloudformation.engine import Engine, engine_of
 from infra.offline.cloudformation.errors import NotModelled, StackValidationError
-from infra.offline.cloudformation.stack import ChangeSet, Definition, Event, Resource, Stack
+from infra.offline.cloudformation.stack import ChangeSet, Definition, Resource, Stack
 from infra.offline.cloudformation.template import Template
 
-#: Events in an answer; the CLI asks for older ones until it meets one that it knows.
-EVENTS_PER_PAGE = 100
+_OF_STACKS = (
+    "DisableValidation",
+    "ResourceTypes",
+    "RollbackConfiguration",
+    "StackPolicyBody",
+    "StackPolicyDuringUpdateBody",
+    "StackPolicyDuringUpdateURL",
+    "StackPolicyURL",
+    "TimeoutInMinutes",
+)
+#: operation: members of its request that nothing here stands for.
+UNMODELLED = {
+    "CreateChangeSet": (*_OF_STACKS, "DeploymentMode", "ResourcesToImport"),
+    "CreateStack": _OF_STACKS,
+    "UpdateStack": _OF_STACKS,
+}
 
 
 class Operations(BaseResponse):  # type: ignore[misc]
@@ -34,20 +49,35 @@ class Operations(BaseResponse):  # type: ignore[misc]
         operation = self._get_action()
         if _method(operation) not in _OPERATIONS:
             raise NotModelled(f"cloudformation:{operation} is not modelled by the embedded cloud.")
+        self._refuse_members(operation)
         return super().call_action()
+
+    def _refuse_members(self, operation: str) -> None:
+        """Refuse what would be taken and not done, by name."""
+        for member in {name.split(".", 1)[0] for name in self.querystring}:
+            if member in UNMODELLED.get(operation, ()):
+                raise NotModelled(
+                    f"{member} of cloudformation:{operation} is not modelled by the embedded cloud."
+                )
+        mode = self._get_param("DeploymentConfig", {}).get("Mode", "STANDARD")
+        if mode != "STANDARD":
+            raise NotModelled(
+                f"DeploymentConfig.Mode {mode} is not modelled by the embedded cloud (modelled: "
+                "STANDARD)."
+            )
 
     # --- stacks -------------------------------------------------------------------------------
     def create_stack(self) -> ActionResult:
         definition = self._definition(None)
         on_failure = self._get_param("OnFailure", "ROLLBACK")
-        if on_failure == "DELETE":
-            raise NotModelled("OnFailure=DELETE is not modelled by the embedded cloud.")
         stack = self.engine.create(
             self._get_param("StackName"),
             definition,
             roll_back=not self._get_bool_param("DisableRollback", on_failure == "DO_NOTHING"),
             protected=bool(self._get_bool_param("EnableTerminationProtection", False)),
             token=self._get_param("ClientRequestToken"),
+            delete_on_failure=on_failure == "DELETE",
+            retain_nothing_made=self._retain_nothing_made,
         )
         return ActionResult({"StackId": stack.stack_id})
 
@@ -58,8 +88,27 @@ class Operations(BaseResponse):  # type: ignore[misc]
             self._definition(stack),
             roll_back=not self._get_bool_param("DisableRollback", False),
             token=self._get_param("ClientRequestToken"),
+            retain_nothing_made=self._retain_nothing_made,
         )
         return ActionResult({"StackId": stack.stack_id})
+
+    def rollback_stack(self) -> ActionResult:
+        stack = self._live(self._get_param("StackName"))
+        self.engine.roll_back(
+            stack,
+            token=self._get_param("ClientRequestToken"),
+            retain_nothing_made=self._retain_nothing_made,
+        )
+        return ActionResult({"StackId": stack.stack_id})
+
+    def continue_update_rollback(self) -> ActionResult:
+        self.engine.continue_roll_back(
+            self._live(self._get_param("StackName")),
+            skip=self._get_param("ResourcesToSkip", []),
+            force=bool(self._get_bool_param("ForceRollback", False)),
+            token=self._get_param("ClientRequestToken"),
+        )
+        return EmptyResult()
 
     def delete_stack(self) -> ActionResult:
         # Deleting what is not there succeeds.
@@ -69,20 +118,21 @@ class Operations(BaseResponse):  # type: ignore[misc]
                 stack,
                 retain=self._get_param("RetainResources", []),
                 token=self._get_param("ClientRequestToken"),
+                force=self._get_param("DeletionMode") == "FORCE_DELETE_STACK",
             )
         return EmptyResult()
 
     def describe_stacks(self) -> ActionResult:
         name = self._get_param("StackName")
         stacks = [self.engine.stack(name)] if name else self.engine.live()
-        return ActionResult({"Stacks": [_stack(stack) for stack in stacks]})
+        return ActionResult({"Stacks": [answers.description_of(stack) for stack in stacks]})
 
     def list_stacks(self) -> ActionResult:
         wanted = self._get_param("StackStatusFilter", [])
         return ActionResult(
             {
                 "StackSummaries": [
-                    _summary(stack)
+                    answers.summary_of(stack)
                     for stack in self.engine.stacks.values()
                     if not wanted or stack.status in wanted
                 ]
@@ -96,20 +146,28 @@ class Operations(BaseResponse):  # type: ignore[misc]
 
     def describe_stack_events(self) -> ActionResult:
         events = self.engine.stack(self._get_param("StackName")).events[::-1]
-        page, token = _page(events, self._get_param("NextToken"))
+        page, token = answers.page_of(events, self._get_param("NextToken"))
         stack = self.engine.stack(self._get_param("StackName"))
         return ActionResult(
-            {"StackEvents": [_event(stack, event) for event in page], "NextToken": token}
+            {
+                "StackEvents": [answers.event_of(stack, event) for event in page],
+                "NextToken": token,
+            }
         )
 
     def describe_events(self) -> ActionResult:
         """Validation findings of a change set. A wrong template is refused before there is one."""
+        if not self._get_param("ChangeSetName"):
+            raise NotImplementedError(
+                "cloudformation:DescribeEvents of anything but a change set is not modelled by the "
+                "embedded cloud; DescribeStackEvents tells a stack's."
+            )
         return ActionResult({"OperationEvents": []})
 
     def describe_stack_resource(self) -> ActionResult:
         stack = self.engine.stack(self._get_param("StackName"))
         resource = self._resource(stack, self._get_param("LogicalResourceId"))
-        detail = _resource(stack, resource)
+        detail = answers.resource_of(stack, resource)
         detail["LastUpdatedTimestamp"] = detail.pop("Timestamp")
         return ActionResult({"StackResourceDetail": detail})
 
@@ -119,7 +177,9 @@ class Operations(BaseResponse):  # type: ignore[misc]
         found: Iterable[Resource] = (
             [self._resource(stack, wanted)] if wanted else stack.resources.values()
         )
-        return ActionResult({"StackResources": [_resource(stack, each) for each in found]})
+        return ActionResult(
+            {"StackResources": [answers.resource_of(stack, each) for each in found]}
+        )
 
     def list_stack_resources(self) -> ActionResult:
         stack = self.engine.stack(self._get_param("StackName"))
@@ -181,7 +241,7 @@ class Operations(BaseResponse):  # type: ignore[misc]
             raise StackValidationError(f"Stack [{name}] has no template")
         return ActionResult(
             {
-                "Parameters": _declared_parameters(template),
+                "Parameters": answers.declared_parameters(template),
                 "Description": template.description,
                 "ResourceTypes": sorted({each.type for each in template.resources.values()}),
                 "Capabilities": [],
@@ -200,7 +260,7 @@ class Operations(BaseResponse):  # type: ignore[misc]
                         "NoEcho": each["NoEcho"],
                         "Description": each["Description"],
                     }
-                    for each in _declared_parameters(template)
+                    for each in answers.declared_parameters(template)
                 ],
                 "Description": template.description,
             }
@@ -211,8 +271,6 @@ class Operations(BaseResponse):  # type: ignore[misc]
         kind = self._get_param("ChangeSetType", "UPDATE")
         if kind not in ("CREATE", "UPDATE"):
             raise NotModelled(f"ChangeSetType={kind} is not modelled by the embedded cloud.")
-        if self._get_param("DeploymentMode"):
-            raise NotModelled("DeploymentMode is not modelled by the embedded cloud.")
         name = self._get_param("StackName")
         change_set = self.engine.propose(
             name,
@@ -220,17 +278,27 @@ class Operations(BaseResponse):  # type: ignore[misc]
             self._definition(self.engine.find(name)),
             kind=kind,
             description=self._get_param("Description"),
+            importing=bool(self._get_bool_param("ImportExistingResources", False)),
+            on_failure=self._get_param("OnStackFailure"),
         )
         return ActionResult({"Id": change_set.change_set_id, "StackId": change_set.stack_id})
 
     def describe_change_set(self) -> ActionResult:
-        return ActionResult(_change_set(self.engine, self._change_set()))
+        change_set = self._change_set()
+        return ActionResult(
+            answers.change_set_of(
+                self.engine.stack(change_set.stack_id),
+                change_set,
+                with_values=bool(self._get_bool_param("IncludePropertyValues", False)),
+            )
+        )
 
     def execute_change_set(self) -> ActionResult:
         self.engine.execute(
             self._change_set(),
             roll_back=not self._get_bool_param("DisableRollback", False),
             token=self._get_param("ClientRequestToken"),
+            retain_nothing_made=self._retain_nothing_made,
         )
         return EmptyResult()
 
@@ -250,17 +318,7 @@ class Operations(BaseResponse):  # type: ignore[misc]
         return ActionResult(
             {
                 "Summaries": [
-                    {
-                        "ChangeSetId": known.change_set_id,
-                        "ChangeSetName": known.name,
-                        "StackId": stack.stack_id,
-                        "StackName": stack.name,
-                        "Status": known.status,
-                        "StatusReason": known.reason,
-                        "ExecutionStatus": known.execution,
-                        "CreationTime": known.created,
-                        "Description": known.description,
-                    }
+                    answers.change_set_summary_of(stack, known)
                     for known in self.engine.change_sets.values()
                     if known.stack_id == stack.stack_id
                 ]
@@ -268,6 +326,10 @@ class Operations(BaseResponse):  # type: ignore[misc]
         )
 
     # --- parts of a request -------------------------------------------------------------------
+    @property
+    def _retain_nothing_made(self) -> bool:
+        return bool(self._get_bool_param("RetainExceptOnCreate", False))
+
     def _live(self, name: str) -> Stack:
         stack = self.engine.find(name)
         if stack is None or stack.status == "DELETE_COMPLETE":
@@ -361,6 +423,8 @@ def _download(url: str, region: str) -> str:
         bucket, key = host.split(".s3", 1)[0], path
     else:
         bucket, _, key = path.partition("/")
+    if not (bucket and key):
+        raise StackValidationError("TemplateURL must be a supported URL.")
     try:
         answer = inside.client("s3", region).get_object(Bucket=bucket, Key=key)
     except ClientError as error:
@@ -369,132 +433,3 @@ def _download(url: str, region: str) -> str:
         ) from error
     text: bytes = answer["Body"].read()
     return text.decode()
-
-
-def _page(events: list[Event], token: str | None) -> tuple[list[Event], str | None]:
-    """A page of `events`, newest first; the token names the last event of the page before."""
-    start = 0
-    if token:
-        start = next(
-            (place + 1 for place, event in enumerate(events) if event.event_id == token), 0
-        )
-    page = events[start : start + EVENTS_PER_PAGE]
-    more = len(events) > start + EVENTS_PER_PAGE
-    return page, page[-1].event_id if more else None
-
-
-# --- shapes of the answers ------------------------------------------------------------------------
-
-
-def _summary(stack: Stack) -> dict[str, Any]:
-    return {
-        "StackId": stack.stack_id,
-        "StackName": stack.name,
-        "CreationTime": stack.created,
-        "LastUpdatedTime": stack.updated,
-        "DeletionTime": stack.deleted,
-        "StackStatus": stack.status,
-        "StackStatusReason": stack.reason,
-        "DriftInformation": {"StackDriftStatus": "NOT_CHECKED"},
-    }
-
-
-def _stack(stack: Stack) -> dict[str, Any]:
-    definition = stack.definition
-    return {
-        **_summary(stack),
-        "ChangeSetId": stack.change_set_id,
-        "Description": definition.template.description if definition else None,
-        "Parameters": _parameters(definition) if definition else [],
-        "DisableRollback": False,
-        "RollbackConfiguration": {},
-        "NotificationARNs": definition.notification_arns if definition else [],
-        "Capabilities": definition.capabilities if definition else [],
-        "RoleARN": definition.role_arn if definition else None,
-        "Tags": _tags(definition) if definition else [],
-        "Outputs": stack.outputs,
-        "EnableTerminationProtection": stack.protected,
-    }
-
-
-def _parameters(definition: Definition) -> list[dict[str, Any]]:
-    parameters = definition.parameters
-    return [
-        {
-            "ParameterKey": name,
-            "ParameterValue": "****" if name in parameters.hidden else value,
-            **({"ResolvedValue": parameters.resolved[name]} if name in parameters.resolved else {}),
-        }
-        for name, value in parameters.given.items()
-    ]
-
-
-def _tags(definition: Definition) -> list[dict[str, str]]:
-    return [{"Key": key, "Value": value} for key, value in definition.tags.items()]
-
-
-def _event(stack: Stack, event: Event) -> dict[str, Any]:
-    return {
-        "StackId": stack.stack_id,
-        "StackName": stack.name,
-        "EventId": event.event_id,
-        "LogicalResourceId": event.logical_id,
-        "PhysicalResourceId": event.physical_id,
-        "ResourceType": event.type,
-        "ResourceStatus": event.status,
-        "ResourceStatusReason": event.reason,
-        "ClientRequestToken": event.token,
-        "Timestamp": event.at,
-    }
-
-
-def _resource(stack: Stack, resource: Resource) -> dict[str, Any]:
-    return {
-        "StackId": stack.stack_id,
-        "StackName": stack.name,
-        "LogicalResourceId": resource.logical_id,
-        "PhysicalResourceId": resource.physical_id,
-        "ResourceType": resource.type,
-        "ResourceStatus": resource.status,
-        "ResourceStatusReason": resource.reason,
-        "Timestamp": resource.changed,
-        "DriftInformation": {"StackResourceDriftStatus": "NOT_CHECKED"},
-    }
-
-
-def _change_set(engine: Engine, change_set: ChangeSet) -> dict[str, Any]:
-    stack = engine.stack(change_set.stack_id)
-    return {
-        "ChangeSetName": change_set.name,
-        "ChangeSetId": change_set.change_set_id,
-        "StackId": stack.stack_id,
-        "StackName": stack.name,
-        "Description": change_set.description,
-        "Parameters": _parameters(change_set.definition),
-        "CreationTime": change_set.created,
-        "ExecutionStatus": change_set.execution,
-        "Status": change_set.status,
-        "StatusReason": change_set.reason,
-        "NotificationARNs": change_set.definition.notification_arns,
-        "RollbackConfiguration": {},
-        "Capabilities": change_set.definition.capabilities,
-        "Tags": _tags(change_set.definition),
-        "Changes": change_set.changes,
-        "IncludeNestedStacks": False,
-    }
-
-
-def _declared_parameters(template: Template) -> list[dict[str, Any]]:
-    return [
-        {
-            "ParameterKey": name,
-            "DefaultValue": None if "Default" not in declared else str(declared["Default"]),
-            "ParameterType": declared.get("Type", "String"),
-            "NoEcho": str(declared.get("NoEcho", "false")).lower() == "true",
-            "Description": declared.get("Description"),
-            "ParameterConstraints": {
-                "AllowedValues": [str(value) for value in declared.get("AllowedValues", [])]
-            },
-        }
-        for name, declared in template.parameters.items()
-    ]

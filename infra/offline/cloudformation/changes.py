@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,19 +48,26 @@ def plan(stack: Stack, definition: Definition) -> Plan:
     return Plan(evaluation, order, {name: frozenset(found) for name, found in needs.items()})
 
 
-def changes(stack: Stack, definition: Definition) -> tuple[list[dict[str, Any]], bool]:
-    """The resource changes from the stack's definition to `definition`, and if anything differs."""
+def changes(
+    stack: Stack, definition: Definition, imports: frozenset[str] = frozenset()
+) -> tuple[list[dict[str, Any]], bool]:
+    """The resource changes from the stack's definition to `definition`, and if anything differs.
+
+    Args:
+        imports: logical ids of resources that are taken into the stack, not made.
+    """
     new = _shown(stack, definition)
     old = _shown(stack, stack.definition) if stack.definition else {}
     listed = []
     for logical_id, after in new.items():
         if logical_id not in old:
-            listed.append(_change("Add", logical_id, after["Type"]))
+            action = "Import" if logical_id in imports else "Add"
+            listed.append(_change(action, logical_id, after["Type"], AfterContext=_context(after)))
         elif old[logical_id] != after:
             listed.append(_modification(stack, logical_id, old[logical_id], after))
     for logical_id, before in old.items():
         if logical_id not in new:
-            listed.append(_change("Remove", logical_id, before["Type"], stack))
+            listed.append(_removal(stack, logical_id, before))
     differs = bool(listed) or (
         stack.definition is None
         or stack.definition.tags != definition.tags
@@ -111,6 +119,23 @@ def _change(
     return {"Type": "Resource", "ResourceChange": change}
 
 
+def _removal(stack: Stack, logical_id: str, before: dict[str, Any]) -> dict[str, Any]:
+    retained = before["DeletionPolicy"] in ("Retain", "RetainExceptOnCreate")
+    return _change(
+        "Remove",
+        logical_id,
+        before["Type"],
+        stack,
+        PolicyAction="Retain" if retained else "Delete",
+        BeforeContext=_context(before),
+    )
+
+
+def _context(shown: dict[str, Any]) -> str:
+    """A resource as DescribeChangeSet shows it to who asks for values."""
+    return json.dumps({"Properties": shown["Properties"]}, default=str)
+
+
 def _modification(
     stack: Stack, logical_id: str, before: dict[str, Any], after: dict[str, Any]
 ) -> dict[str, Any]:
@@ -128,6 +153,7 @@ def _modification(
                 "Attribute": "Properties",
                 "Name": name,
                 "RequiresRecreation": "Always" if name in replacing else "Never",
+                **_values(name, old, new),
             },
             "Evaluation": "Static",
             "ChangeSource": "DirectModification",
@@ -140,8 +166,27 @@ def _modification(
         "Replacement": "True" if replaced else "False",
         "Scope": scope,
         "Details": details,
+        "BeforeContext": _context(before),
+        "AfterContext": _context(after),
     }
     if replaced:
         retained = after["UpdateReplacePolicy"] == "Retain"
         more["PolicyAction"] = "ReplaceAndRetain" if retained else "ReplaceAndDelete"
     return _change("Modify", logical_id, after["Type"], stack, **more)
+
+
+def _values(name: str, old: dict[str, Any], new: dict[str, Any]) -> dict[str, str]:
+    """What a property was and will be, and how that counts."""
+    told = {"Path": f"/Properties/{name}"}
+    if name in old:
+        told["BeforeValue"] = _text(old[name])
+    if name in new:
+        told["AfterValue"] = _text(new[name])
+    told["AttributeChangeType"] = (
+        "Modify" if name in old and name in new else "Add" if name in new else "Remove"
+    )
+    return told
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, default=str)

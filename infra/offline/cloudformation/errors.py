@@ -35,6 +35,12 @@ class TerminationProtected(ServiceException):  # type: ignore[misc]
     code = "ValidationError"
 
 
+class InsufficientCapabilities(ServiceException):  # type: ignore[misc]
+    """The template makes what its caller did not acknowledge."""
+
+    code = "InsufficientCapabilitiesException"
+
+
 class NotModelled(NotImplementedError):
     """AWS could do this; the embedded cloud says that it cannot."""
 

@@ -120,6 +120,8 @@ class ResourceType(ABC):
     attributes: ClassVar[tuple[str, ...]] = ()
     #: The property that names the resource, if it has one: a named resource cannot be replaced.
     named_by: ClassVar[str | None] = None
+    #: Of what else a resource is known, if the same name may stand in two places.
+    named_in: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def create(self, wanted: Properties, scope: Scope) -> Made:
@@ -132,6 +134,17 @@ class ResourceType(ABC):
     @abstractmethod
     def delete(self, made: str, properties: Properties, scope: Scope) -> None:
         """Remove it. What is gone already is no error."""
+
+    def existing(self, wanted: Properties, scope: Scope) -> Made | None:  # noqa: ARG002 (of some)
+        """The resource of the declared name if it is there: what an import takes into a stack.
+
+        Raises:
+            ResourceError: unless a type can be imported.
+        """
+        raise ResourceError(f"Importing {self.type} is not modelled by the embedded cloud.")
+
+    #: Whether `existing` finds resources of this type.
+    importable: ClassVar[bool] = False
 
     def problems(self, declared: Properties) -> list[str]:
         """What is wrong with the names of the declared properties."""

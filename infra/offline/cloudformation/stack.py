@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from infra.offline.cloudformation.parameters import Parameters
+from infra.offline.cloudformation.rollback import Unfinished
 from infra.offline.cloudformation.template import Template
 
 
@@ -18,9 +19,9 @@ def timestamp() -> datetime:
     return datetime.now(UTC)
 
 
-@dataclass
+@dataclass(eq=False)
 class Resource:
-    """A resource that a stack owns."""
+    """A resource that a stack owns. Each record is itself: two of one shape are two."""
 
     logical_id: str
     type: str
@@ -81,6 +82,9 @@ class Stack:
     protected: bool = False
     change_set_id: str | None = None
     token: str | None = None
+    #: The way back from a deployment that failed and is neither undone nor mended.
+    unfinished: Unfinished | None = None
+    rollback_disabled: bool = False
     created: datetime = field(default_factory=timestamp)
     updated: datetime | None = None
     deleted: datetime | None = None
@@ -152,4 +156,9 @@ class ChangeSet:
     status: str = "CREATE_COMPLETE"
     reason: str | None = None
     execution: str = "AVAILABLE"
+    #: Logical ids of resources that are there already and come into the stack.
+    imports: frozenset[str] = frozenset()
+    importing: bool = False
+    #: What becomes of the stack if the change set fails: ROLLBACK, DO_NOTHING or DELETE.
+    on_failure: str | None = None
     created: datetime = field(default_factory=timestamp)

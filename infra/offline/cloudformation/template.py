@@ -31,7 +31,11 @@ RESOURCE_KEYS = (
     "UpdateReplacePolicy",
     "Metadata",
 )
-POLICIES = ("Delete", "Retain", "RetainExceptOnCreate", "Snapshot")
+#: attribute of a resource: its values. None of the modelled types can be kept as a snapshot.
+POLICIES = {
+    "DeletionPolicy": ("Delete", "Retain", "RetainExceptOnCreate"),
+    "UpdateReplacePolicy": ("Delete", "Retain"),
+}
 
 
 @dataclass(frozen=True)
@@ -118,12 +122,18 @@ def _declaration(logical_id: str, written: Any) -> Declaration:
             "cloud."
         )
     depends_on = written.get("DependsOn", ())
-    policies = {
-        name: written.get(name, "Delete") for name in ("DeletionPolicy", "UpdateReplacePolicy")
-    }
+    policies = {name: written.get(name, "Delete") for name in POLICIES}
     for name, policy in policies.items():
-        if policy not in POLICIES:
-            raise TemplateError(f"Template error: {name} of {logical_id} is {policy!r}.")
+        if policy == "Snapshot":
+            raise TemplateError(
+                f"Template error: resource {logical_id} of type {written['Type']} does not "
+                f"support {name} Snapshot"
+            )
+        if policy not in POLICIES[name]:
+            raise TemplateError(
+                f"Template error: {name} of resource {logical_id} is {policy!r}; it can be "
+                f"{', '.join(POLICIES[name])}"
+            )
     return Declaration(
         logical_id=logical_id,
         type=written["Type"],

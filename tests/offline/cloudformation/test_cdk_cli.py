@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[3]
 APP = Path(__file__).parent / "sample" / "sample_app.py"
 
 pytestmark = [
+    pytest.mark.clients,
     pytest.mark.end_to_end,
     pytest.mark.skipif(
         not (ROOT / "node_modules" / "aws-cdk").is_dir(), reason="the CDK CLI needs `npm ci`"

@@ -572,11 +572,11 @@ CASES = {
         changed(
             FUNCTION,
             MemorySize="256",
-            Environment={"Variables": {"A": "1"}},
+            Environment={"Variables": {"MODE": "1"}},
             Tags=tags(a="2"),
         ),
         _function,
-        ((30, 128, {}, 2, {"a": "1"}), (3, 256, {"A": "1"}, None, {"a": "2"})),
+        ((30, 128, {}, 2, {"a": "1"}), (3, 256, {"MODE": "1"}, None, {"a": "2"})),
         beside={"Role": ROLE},
         outputs={"Arn": {"Fn::GetAtt": ["X", "Arn"]}},
         shown={"Arn": "arn:aws:lambda:us-east-1:123456789012:function:types-function"},

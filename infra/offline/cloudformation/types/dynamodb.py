@@ -6,11 +6,14 @@ from __future__ import annotations
 import time
 from typing import Any, ClassVar
 
+from moto.dynamodb.exceptions import ResourceNotFoundException
+
 from infra.offline import patching
 from infra.offline.cloudformation.errors import ResourceError
 from infra.offline.cloudformation.resource import (
     Made,
     Properties,
+    Refused,
     ResourceType,
     Scope,
     tag_changes,
@@ -19,11 +22,44 @@ from infra.offline.cloudformation.resource import (
 
 @patching.replaces(
     "moto.dynamodb.models:DynamoDBBackend.tag_resource",
-    because="moto keeps two tags of one key where AWS overwrites",
+    because="moto keeps two tags of one key where AWS overwrites, and tags what is not there",
 )
 def _tag_resource(original: Any, backend: Any, arn: str, tags: dict[str, str]) -> None:
+    if all(table.table_arn != arn for table in backend.tables.values()):
+        raise ResourceNotFoundException
     backend.untag_resource(arn, list(tags))
     original(backend, arn, tags)
+
+
+@patching.replaces(
+    "moto.dynamodb.models:DynamoDBBackend.update_time_to_live",
+    because="moto names the attribute of an expiry that is turned off; AWS says DISABLED alone",
+)
+def _update_time_to_live(original: Any, backend: Any, name: str, setting: dict[str, Any]) -> None:
+    original(backend, name, setting)
+    if not setting["Enabled"]:
+        backend.get_table(name).ttl.pop("AttributeName", None)
+
+
+@patching.replaces(
+    "moto.dynamodb.responses:DynamoHandler.update_table",
+    because="moto takes another encryption of a table and forgets it",
+)
+def _update_table(original: Any, handler: Any) -> Any:
+    answer = original(handler)
+    setting = handler.body.get("SSESpecification")
+    if setting is None:
+        return answer
+    table = handler.dynamodb_backend.get_table(handler.body["TableName"])
+    if setting.get("Enabled"):
+        table.sse_specification = dict(setting)
+        if "KMSMasterKeyId" not in setting:
+            table.sse_specification["KMSMasterKeyId"] = table._get_default_encryption_key(
+                handler.current_account, handler.region
+            )
+    else:
+        table.sse_specification = None
+    return type(answer)(table.describe())
 
 
 _CREATED_WITH = (
@@ -55,24 +91,31 @@ class Table(ResourceType):
         *_CREATED_WITH,
         "PointInTimeRecoverySpecification",
         "SSESpecification",
-        "StreamSpecification",
         "TableName",
         "TimeToLiveSpecification",
     )
     required: ClassVar[tuple[str, ...]] = ("KeySchema",)
     replaced_by: ClassVar[tuple[str, ...]] = ("KeySchema", "LocalSecondaryIndexes", "TableName")
-    attributes: ClassVar[tuple[str, ...]] = ("Arn", "StreamArn")
+    attributes: ClassVar[tuple[str, ...]] = ("Arn",)
     named_by: ClassVar[str | None] = "TableName"
+
+    importable: ClassVar[bool] = True
+
+    def existing(self, wanted: Properties, scope: Scope) -> Made | None:
+        try:
+            return self._made(wanted["TableName"], scope)
+        except Refused as error:
+            if error.code == "ResourceNotFoundException":
+                return None
+            raise
 
     def create(self, wanted: Properties, scope: Scope) -> Made:
         name = wanted.get("TableName") or scope.generated_name(255)
-        stream = wanted.get("StreamSpecification")
         scope.call(
             "dynamodb",
             "CreateTable",
             TableName=name,
             SSESpecification=_encryption(wanted),
-            StreamSpecification={"StreamEnabled": True, **stream} if stream else None,
             **{
                 member: wanted[member]
                 for member in _CREATED_WITH
@@ -85,11 +128,6 @@ class Table(ResourceType):
         return self._made(name, scope)
 
     def update(self, made: str, before: Properties, wanted: Properties, scope: Scope) -> Made:
-        if before.get("StreamSpecification") != wanted.get("StreamSpecification"):
-            raise ResourceError(
-                f"Updating StreamSpecification of {self.type} is not modelled by the embedded "
-                "cloud."
-            )
         if before.get("Tags", []) != wanted.get("Tags", []):
             self._retag(made, before, wanted, scope)
         changed = {
@@ -107,7 +145,7 @@ class Table(ResourceType):
         if changed:
             scope.call("dynamodb", "UpdateTable", TableName=made, **changed)
             self._wait(made, scope)
-        for change in self._index_changes(before, wanted):
+        for change in self._index_changes(made, before, wanted, scope):
             # One index a call: the service accepts no more.
             scope.call(
                 "dynamodb",
@@ -126,15 +164,24 @@ class Table(ResourceType):
         )
 
     @staticmethod
-    def _index_changes(before: Properties, wanted: Properties) -> list[dict[str, Any]]:
+    def _index_changes(
+        made: str, before: Properties, wanted: Properties, scope: Scope
+    ) -> list[dict[str, Any]]:
+        """The indexes that go and that come, from those that are there in fact.
+
+        A change that stopped half-way may have deleted one and not made its successor.
+        """
+        table = scope.call("dynamodb", "DescribeTable", TableName=made)["Table"]
+        there = {index["IndexName"] for index in table.get("GlobalSecondaryIndexes", ())}
         old, new = (
             {index["IndexName"]: index for index in each.get("GlobalSecondaryIndexes", ())}
             for each in (before, wanted)
         )
-        gone = [{"Delete": {"IndexName": name}} for name in old if old[name] != new.get(name)]
+        gone = [name for name in old if old[name] != new.get(name) and name in there]
+        left = there - set(gone)
         return [
-            *gone,
-            *({"Create": index} for name, index in new.items() if old.get(name) != index),
+            *({"Delete": {"IndexName": name}} for name in gone),
+            *({"Create": index} for name, index in new.items() if name not in left),
         ]
 
     @staticmethod
@@ -176,10 +223,7 @@ class Table(ResourceType):
     @staticmethod
     def _made(name: str, scope: Scope) -> Made:
         table = scope.call("dynamodb", "DescribeTable", TableName=name)["Table"]
-        attributes = {"Arn": table["TableArn"]}
-        if "LatestStreamArn" in table:
-            attributes["StreamArn"] = table["LatestStreamArn"]
-        return Made(name, attributes)
+        return Made(name, {"Arn": table["TableArn"]})
 
 
 TYPES: tuple[ResourceType, ...] = (Table(),)

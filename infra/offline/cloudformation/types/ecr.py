@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 from infra.offline.cloudformation.resource import (
     Made,
     Properties,
+    Refused,
     ResourceType,
     Scope,
     is_set,
-    only,
     tag_changes,
 )
 
@@ -33,6 +33,16 @@ class Repository(ResourceType):
     replaced_by: ClassVar[tuple[str, ...]] = ("EncryptionConfiguration", "RepositoryName")
     attributes: ClassVar[tuple[str, ...]] = ("Arn", "RepositoryUri")
     named_by: ClassVar[str | None] = "RepositoryName"
+
+    importable: ClassVar[bool] = True
+
+    def existing(self, wanted: Properties, scope: Scope) -> Made | None:
+        try:
+            return self._made(wanted["RepositoryName"], scope)
+        except Refused as error:
+            if error.code == "RepositoryNotFoundException":
+                return None
+            raise
 
     def create(self, wanted: Properties, scope: Scope) -> Made:
         encryption = wanted.get("EncryptionConfiguration")
@@ -86,7 +96,6 @@ class Repository(ResourceType):
             if lifecycle is None:
                 scope.call("ecr", "DeleteLifecyclePolicy", repositoryName=name)
             else:
-                only(lifecycle, ("LifecyclePolicyText",), "LifecyclePolicy")
                 scope.call(
                     "ecr",
                     "PutLifecyclePolicy",
@@ -106,7 +115,6 @@ class Repository(ResourceType):
                 )
         scanning: Any = wanted.get("ImageScanningConfiguration")
         if scanning != before.get("ImageScanningConfiguration"):
-            only(scanning or {}, ("ScanOnPush",), "ImageScanningConfiguration")
             scope.call(
                 "ecr",
                 "PutImageScanningConfiguration",

@@ -11,7 +11,6 @@ from infra.offline.cloudformation.resource import (
     Properties,
     ResourceType,
     Scope,
-    only,
 )
 
 
@@ -50,14 +49,11 @@ class EventInvokeConfig(ResourceType):
                 f"Qualifier {wanted['Qualifier']} of {EventInvokeConfig.type} is not modelled by "
                 "the embedded cloud (modelled: $LATEST)."
             )
-        destinations = only(
-            wanted.get("DestinationConfig", {}), ("OnFailure",), "DestinationConfig"
-        )
         scope.call(
             "lambda",
             "PutFunctionEventInvokeConfig",
             FunctionName=wanted["FunctionName"],
-            DestinationConfig=dict(destinations) or None,
+            DestinationConfig=wanted.get("DestinationConfig") or None,
             MaximumEventAgeInSeconds=wanted.get("MaximumEventAgeInSeconds"),
             MaximumRetryAttempts=wanted.get("MaximumRetryAttempts"),
         )

@@ -13,40 +13,35 @@ from infra.offline.cloudformation.resource import (
     Properties,
     ResourceType,
     Scope,
-    only,
     tag_changes,
 )
 
 _GONE = "ResourceNotFoundException"
+#: Nothing here would stand behind DeadLetterConfig, EphemeralStorage and TracingConfig.
 _CONFIGURATION = (
-    "DeadLetterConfig",
     "Description",
     "Environment",
-    "EphemeralStorage",
     "Handler",
-    "LoggingConfig",
     "MemorySize",
     "Role",
     "Runtime",
     "Timeout",
-    "TracingConfig",
 )
 #: What a setting goes back to when the template no longer has it.
 _DEFAULTS: dict[str, Any] = {
     "Description": "",
     "Environment": {"Variables": {}},
-    "EphemeralStorage": {"Size": 512},
     "MemorySize": 128,
     "Timeout": 3,
-    "TracingConfig": {"Mode": "PassThrough"},
-    "DeadLetterConfig": {},
 }
 
 
 def _code(wanted: Properties) -> dict[str, Any]:
-    code = only(wanted["Code"], ("S3Bucket", "S3Key", "S3ObjectVersion", "ZipFile"), "Code")
+    code = wanted["Code"]
     if "ZipFile" not in code:
         return dict(code)
+    if len(code) > 1:
+        raise ResourceError("Please do not provide other FunctionCode parameters beside ZipFile")
     # CloudFormation puts inline code into a file that the handler `index.…` finds.
     suffix = "js" if str(wanted.get("Runtime", "")).startswith("nodejs") else "py"
     packed = io.BytesIO()
@@ -64,6 +59,7 @@ class Function(ResourceType):
         "Code",
         *_CONFIGURATION,
         "FunctionName",
+        "LoggingConfig",
         "ReservedConcurrentExecutions",
         "Tags",
     )
@@ -74,6 +70,7 @@ class Function(ResourceType):
 
     def create(self, wanted: Properties, scope: Scope) -> Made:
         name = wanted.get("FunctionName") or scope.generated_name(64)
+        self._check_log(name, wanted)
         scope.call(
             "lambda",
             "CreateFunction",
@@ -88,6 +85,7 @@ class Function(ResourceType):
         return self._made(name, scope)
 
     def update(self, made: str, before: Properties, wanted: Properties, scope: Scope) -> Made:
+        self._check_log(made, wanted)
         changed = {
             member: wanted.get(member, _DEFAULTS.get(member))
             for member in _CONFIGURATION
@@ -115,6 +113,17 @@ class Function(ResourceType):
 
     def delete(self, made: str, properties: Properties, scope: Scope) -> None:
         scope.attempt("lambda", "DeleteFunction", unless=(_GONE,), FunctionName=made)
+
+    @staticmethod
+    def _check_log(name: str, wanted: Properties) -> None:
+        """A function logs to the group of its name here; the CDK names that one, too."""
+        own = f"/aws/lambda/{name}"
+        group = wanted.get("LoggingConfig", {}).get("LogGroup", own)
+        if group != own:
+            raise ResourceError(
+                f"LoggingConfig/LogGroup {group} of {name} is not modelled by the embedded cloud "
+                f"(modelled: {own})."
+            )
 
     @staticmethod
     def _set_concurrency(made: str, before: Properties, wanted: Properties, scope: Scope) -> None:

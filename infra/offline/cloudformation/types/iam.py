@@ -17,7 +17,6 @@ from infra.offline.cloudformation.resource import (
     Refused,
     ResourceType,
     Scope,
-    only,
     tag_changes,
 )
 
@@ -38,6 +37,23 @@ def _managed_policies(_original: Any, backend: Any) -> list[Any]:
         AWSManagedPolicy.from_data(name, backend.account_id, backend.region_name, policy)
         for name, policy in json.loads(aws_managed_policies_data).items()
     ]
+
+
+@patching.replaces(
+    "moto.iam.models:IAMBackend.update_assume_role_policy",
+    because="moto takes a trust policy without a Version when a role is made, as AWS does and as "
+    "`cdk bootstrap` writes them, but refuses it when the policy is changed",
+)
+def _update_trust(original: Any, backend: Any, role_name: str, policy_document: str) -> None:
+    try:
+        document = json.loads(policy_document)
+    except ValueError:
+        document = None
+    if not isinstance(document, dict) or "Version" in document:
+        original(backend, role_name, policy_document)
+        return
+    original(backend, role_name, json.dumps({"Version": "2012-10-17", **document}))
+    backend.get_role(role_name).assume_role_policy_document = policy_document
 
 
 def _document(value: Any) -> str:
@@ -67,6 +83,17 @@ class Role(ResourceType):
     replaced_by: ClassVar[tuple[str, ...]] = ("Path", "RoleName")
     attributes: ClassVar[tuple[str, ...]] = ("Arn", "RoleId")
     named_by: ClassVar[str | None] = "RoleName"
+
+    importable: ClassVar[bool] = True
+
+    def existing(self, wanted: Properties, scope: Scope) -> Made | None:
+        try:
+            role = scope.call("iam", "GetRole", RoleName=wanted["RoleName"])["Role"]
+        except Refused as error:
+            if error.code == _GONE:
+                return None
+            raise
+        return Made(role["RoleName"], {"Arn": role["Arn"], "RoleId": role["RoleId"]})
 
     def create(self, wanted: Properties, scope: Scope) -> Made:
         name = wanted.get("RoleName") or scope.generated_name(64)
@@ -139,8 +166,6 @@ class Role(ResourceType):
             {each["PolicyName"]: each["PolicyDocument"] for each in properties.get("Policies", ())}
             for properties in (before, wanted)
         )
-        for policy in wanted.get("Policies", ()):
-            only(policy, ("PolicyDocument", "PolicyName"), "Policies")
         for policy_name in old:
             if policy_name not in new:
                 _ignoring_gone(scope, "DeleteRolePolicy", RoleName=name, PolicyName=policy_name)

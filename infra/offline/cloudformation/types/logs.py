@@ -29,6 +29,14 @@ class LogGroup(ResourceType):
     attributes: ClassVar[tuple[str, ...]] = ("Arn",)
     named_by: ClassVar[str | None] = "LogGroupName"
 
+    importable: ClassVar[bool] = True
+
+    def existing(self, wanted: Properties, scope: Scope) -> Made | None:
+        name = wanted["LogGroupName"]
+        found = scope.call("logs", "DescribeLogGroups", logGroupNamePrefix=name)["logGroups"]
+        there = any(group["logGroupName"] == name for group in found)
+        return self._made(name, scope) if there else None
+
     def create(self, wanted: Properties, scope: Scope) -> Made:
         name = wanted.get("LogGroupName") or scope.generated_name(512)
         scope.call(

@@ -14,7 +14,6 @@ from infra.offline.cloudformation.resource import (
     Properties,
     ResourceType,
     Scope,
-    only,
 )
 
 
@@ -37,29 +36,13 @@ def _get_notification(original: Any, response: Any) -> Any:
     return status, headers, body
 
 
-_LIFECYCLE_RULE = (
-    "AbortIncompleteMultipartUpload",
-    "ExpirationInDays",
-    "ExpiredObjectDeleteMarker",
-    "Id",
-    "NoncurrentVersionExpiration",
-    "Prefix",
-    "Status",
-)
-
-
 def _encryption(value: Any) -> dict[str, Any]:
-    only(value, ("ServerSideEncryptionConfiguration",), "BucketEncryption")
     rules = []
     for rule in value["ServerSideEncryptionConfiguration"]:
-        path = "BucketEncryption/ServerSideEncryptionConfiguration"
-        only(rule, ("BucketKeyEnabled", "ServerSideEncryptionByDefault"), path)
         converted: dict[str, Any] = {}
         if "ServerSideEncryptionByDefault" in rule:
-            default = only(
-                rule["ServerSideEncryptionByDefault"], ("SSEAlgorithm", "KMSMasterKeyID"), path
-            )
-            converted["ApplyServerSideEncryptionByDefault"] = dict(default)
+            default = dict(rule["ServerSideEncryptionByDefault"])
+            converted["ApplyServerSideEncryptionByDefault"] = default
         if "BucketKeyEnabled" in rule:
             converted["BucketKeyEnabled"] = rule["BucketKeyEnabled"]
         rules.append(converted)
@@ -67,10 +50,8 @@ def _encryption(value: Any) -> dict[str, Any]:
 
 
 def _lifecycle(value: Any) -> dict[str, Any]:
-    only(value, ("Rules",), "LifecycleConfiguration")
     rules = []
-    for place, rule in enumerate(value["Rules"]):
-        only(rule, _LIFECYCLE_RULE, f"LifecycleConfiguration/Rules/{place}")
+    for rule in value["Rules"]:
         converted: dict[str, Any] = {
             "Status": rule["Status"],
             "Filter": {"Prefix": rule.get("Prefix", "")},
@@ -92,18 +73,15 @@ def _lifecycle(value: Any) -> dict[str, Any]:
 
 
 def _notification(value: Any) -> dict[str, Any]:
-    only(value, ("EventBridgeConfiguration",), "NotificationConfiguration")
     configuration: dict[str, Any] = {}
     if "EventBridgeConfiguration" in value:
         bridge = value["EventBridgeConfiguration"]
-        only(bridge, ("EventBridgeEnabled",), "NotificationConfiguration/EventBridgeConfiguration")
         if str(bridge.get("EventBridgeEnabled", True)).lower() == "true":
             configuration["EventBridgeConfiguration"] = {}
     return {"NotificationConfiguration": configuration}
 
 
 def _ownership(value: Any) -> dict[str, Any]:
-    only(value, ("Rules",), "OwnershipControls")
     return {"OwnershipControls": {"Rules": value["Rules"]}}
 
 
@@ -156,6 +134,13 @@ class Bucket(ResourceType):
         "RegionalDomainName",
     )
     named_by: ClassVar[str | None] = "BucketName"
+
+    importable: ClassVar[bool] = True
+
+    def existing(self, wanted: Properties, scope: Scope) -> Made | None:
+        name = wanted["BucketName"]
+        there = scope.attempt("s3", "HeadBucket", unless=("404", "NoSuchBucket"), Bucket=name)
+        return self._made(name, scope) if there else None
 
     def create(self, wanted: Properties, scope: Scope) -> Made:
         self._check(wanted)

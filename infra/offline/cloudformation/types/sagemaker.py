@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from infra.offline.cloudformation.errors import ResourceError
@@ -20,27 +21,37 @@ from infra.offline.cloudformation.resource import (
 )
 
 _GONE = ("ResourceNotFound", "ResourceNotFoundException")
-#: Domains and profiles come and go within a second here; AWS takes minutes.
+#: Domains and profiles come and go within milliseconds here; AWS takes minutes.
 _WAIT_SECONDS = 60.0
 _POLL_SECONDS = 0.05
+_FIRST_POLL_SECONDS = 0.002
+
+
+def _pauses() -> Iterator[float]:
+    """How long to wait before each look: short at first, for the many that settle at once."""
+    pause = _FIRST_POLL_SECONDS
+    while True:
+        yield pause
+        pause = min(2 * pause, _POLL_SECONDS)
 
 
 def _await(scope: Scope, operation: str, **identity: str) -> dict[str, Any]:
     """The description once the resource is InService."""
     until = time.monotonic() + _WAIT_SECONDS
-    while True:
+    for pause in _pauses():
         described = scope.call("sagemaker", operation, **identity)
         status = described.get("Status", "InService")
         if status == "InService":
             return described
         if status.endswith("Failed") or time.monotonic() > until:
             raise ResourceError(f"It is {status}: {described.get('FailureReason', '')}")
-        time.sleep(_POLL_SECONDS)
+        time.sleep(pause)
+    raise AssertionError("the pauses do not end")
 
 
 def _await_gone(scope: Scope, operation: str, **identity: str) -> None:
     until = time.monotonic() + _WAIT_SECONDS
-    while True:
+    for pause in _pauses():
         try:
             status = scope.call("sagemaker", operation, **identity).get("Status", "Deleting")
         except Refused as error:
@@ -49,7 +60,7 @@ def _await_gone(scope: Scope, operation: str, **identity: str) -> None:
             raise
         if status.endswith("Failed") or time.monotonic() > until:
             raise ResourceError(f"It is {status}.")
-        time.sleep(_POLL_SECONDS)
+        time.sleep(pause)
 
 
 def _delete(scope: Scope, operation: str, **identity: Any) -> bool:
@@ -65,12 +76,35 @@ def _retag(arn: str, before: Properties, wanted: Properties, scope: Scope) -> No
         scope.call("sagemaker", "AddTags", ResourceArn=arn, Tags=set_tags)
 
 
-def _changed(before: Properties, wanted: Properties, names: tuple[str, ...]) -> dict[str, Any]:
-    """The members of `names` that differ. One that is gone cannot be unset by an update."""
+def _changed(
+    before: Properties, wanted: Properties, names: tuple[str, ...], there: Properties
+) -> dict[str, Any]:
+    """The members of `names` that differ. One that is gone cannot be unset by an update.
+
+    Nor can a member of one: SageMaker's updates leave what they do not name. That much shows the
+    guide's own example, which attaches an image by an UpdateDomain that names nothing else.
+
+    Args:
+        there: what SageMaker says of the resource. What it does not have need not be unset, as
+            after an update that it refused.
+    """
     for name in names:
-        if name in before and name not in wanted:
+        if name in before and name not in wanted and name in there:
             raise ResourceError(f"Removing {name} is not modelled by the embedded cloud.")
-    return {name: wanted[name] for name in names if before.get(name) != wanted.get(name)}
+        for member in _gone_members(before.get(name), wanted.get(name), there.get(name)):
+            raise ResourceError(
+                f"Removing {name}/{member} is not modelled by the embedded cloud: an update of "
+                "SageMaker leaves what it does not name. Give it a value."
+            )
+    return {
+        name: wanted[name] for name in names if name in wanted and before.get(name) != wanted[name]
+    }
+
+
+def _gone_members(before: Any, wanted: Any, there: Any) -> list[str]:
+    if not all(isinstance(each, dict) for each in (before, wanted, there)):
+        return []
+    return [member for member in before if member not in wanted and member in there]
 
 
 class Domain(ResourceType):
@@ -123,6 +157,7 @@ class Domain(ResourceType):
                 "SubnetIds",
                 "TagPropagation",
             ),
+            scope.call("sagemaker", "DescribeDomain", DomainId=made),
         )
         if "DomainSettings" in changes:
             changes["DomainSettingsForUpdate"] = changes.pop("DomainSettings")
@@ -156,6 +191,7 @@ class UserProfile(ResourceType):
     replaced_by: ClassVar[tuple[str, ...]] = ("DomainId", "UserProfileName")
     attributes: ClassVar[tuple[str, ...]] = ("UserProfileArn",)
     named_by: ClassVar[str | None] = "UserProfileName"
+    named_in: ClassVar[tuple[str, ...]] = ("DomainId",)
 
     def create(self, wanted: Properties, scope: Scope) -> Made:
         scope.call("sagemaker", "CreateUserProfile", **wanted)
@@ -163,7 +199,8 @@ class UserProfile(ResourceType):
         return self._made(wanted, scope)
 
     def update(self, made: str, before: Properties, wanted: Properties, scope: Scope) -> Made:
-        changes = _changed(before, wanted, ("UserSettings",))
+        there = scope.call("sagemaker", "DescribeUserProfile", **self._identity(wanted))
+        changes = _changed(before, wanted, ("UserSettings",), there)
         if changes:
             scope.call("sagemaker", "UpdateUserProfile", **self._identity(wanted), **changes)
         updated = self._made(wanted, scope)
@@ -211,6 +248,7 @@ class Space(ResourceType):
     )
     attributes: ClassVar[tuple[str, ...]] = ("SpaceArn", "Url")
     named_by: ClassVar[str | None] = "SpaceName"
+    named_in: ClassVar[tuple[str, ...]] = ("DomainId",)
 
     def create(self, wanted: Properties, scope: Scope) -> Made:
         scope.call("sagemaker", "CreateSpace", **wanted)
@@ -218,7 +256,8 @@ class Space(ResourceType):
         return self._made(wanted, scope)
 
     def update(self, made: str, before: Properties, wanted: Properties, scope: Scope) -> Made:
-        changes = _changed(before, wanted, ("SpaceDisplayName", "SpaceSettings"))
+        there = scope.call("sagemaker", "DescribeSpace", **self._identity(wanted))
+        changes = _changed(before, wanted, ("SpaceDisplayName", "SpaceSettings"), there)
         if changes:
             scope.call("sagemaker", "UpdateSpace", **self._identity(wanted), **changes)
         updated = self._made(wanted, scope)
@@ -378,6 +417,7 @@ class ImageVersion(ResourceType):
             before,
             wanted,
             tuple(name for name in self.properties if name not in self.replaced_by),
+            scope.call("sagemaker", "DescribeImageVersion", **_version(made)),
         )
         if changes:
             scope.call("sagemaker", "UpdateImageVersion", **_version(made), **changes)
@@ -425,7 +465,8 @@ class AppImageConfig(ResourceType):
         return Made(scope.exists(name), {"AppImageConfigArn": arn})
 
     def update(self, made: str, before: Properties, wanted: Properties, scope: Scope) -> Made:
-        changes = _changed(before, wanted, ("JupyterLabAppImageConfig",))
+        there = scope.call("sagemaker", "DescribeAppImageConfig", AppImageConfigName=made)
+        changes = _changed(before, wanted, ("JupyterLabAppImageConfig",), there)
         arn = scope.call(
             "sagemaker",
             "UpdateAppImageConfig",

@@ -167,12 +167,14 @@ class Subscription(ResourceType):
                 continue
             if attribute == "FilterPolicy":
                 value = json.dumps(value or {})
+            elif value is None:
+                continue  # the scope goes with the filter
             scope.call(
                 "sns",
                 "SetSubscriptionAttributes",
                 SubscriptionArn=made,
                 AttributeName=attribute,
-                AttributeValue=value or "MessageAttributes",
+                AttributeValue=value,
             )
 
 

@@ -55,7 +55,9 @@ class Parameter(ResourceType):
         return self._made(name, wanted)
 
     def update(self, made: str, before: Properties, wanted: Properties, scope: Scope) -> Made:
-        self._put(made, wanted, scope, overwrite=True)
+        # What is left out stays as it was: what the template no longer says is said as empty.
+        emptied = {name: "" for name in ("AllowedPattern", "Description") if name in before}
+        self._put(made, {**emptied, **wanted}, scope, overwrite=True)
         old, new = before.get("Tags", {}), wanted.get("Tags", {})
         if removed := [key for key in old if key not in new]:
             scope.call(
