@@ -37,7 +37,8 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from infra.offline import chat, faults, notifications, runtime, traffic
+from infra.offline import faults, runtime, traffic
+from infra.offline.services import chatbot, sns
 
 PREFIX = "/_academy/"
 LARGEST_BODY_BYTES = 10_000
@@ -163,13 +164,13 @@ def _mail(_environ: JsonObject) -> JsonObject:
                 "message": mail.message,
                 "sent": mail.sent.isoformat(),
             }
-            for mail in notifications.mail()
+            for mail in sns.mail()
         ]
     }
 
 
 def _chat(_environ: JsonObject) -> JsonObject:
-    return {"chat": [{**asdict(each), "sent": each.sent.isoformat()} for each in chat.told()]}
+    return {"chat": [{**asdict(each), "sent": each.sent.isoformat()} for each in chatbot.told()]}
 
 
 def _traffic(_environ: JsonObject) -> JsonObject:

@@ -33,7 +33,7 @@ from urllib.parse import parse_qsl
 import botocore.session
 from werkzeug.test import run_wsgi_app
 
-from infra.offline import runtime, services
+from infra.offline import dispatch, runtime
 from infra.offline.authorization import credentials, wire
 from infra.offline.fault_errors import ERRORS, TRANSACTIONS, Error
 from infra.offline.fidelity import Part
@@ -333,8 +333,8 @@ def _check(fault: Fault) -> None:
 
 
 def _check_call(fault: Fault) -> None:
-    if fault.service not in services.FORMS:
-        raise UnknownFault(f"service {fault.service}: there is {', '.join(services.FORMS)}")
+    if fault.service not in dispatch.FORMS:
+        raise UnknownFault(f"service {fault.service}: there is {', '.join(dispatch.FORMS)}")
     operations = _operations(fault.service)
     if fault.operation != "*" and fault.operation not in operations:
         raise UnknownFault(f"operation {fault.operation}: {fault.service} has none of that name")
@@ -486,7 +486,7 @@ def layer(application: Application) -> Application:
     def serve(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         if _one is None or not _one.armed:
             return application(environ, start_response)  # type: ignore[no-any-return]
-        service = services.service_of(environ)
+        service = dispatch.service_of(environ)
         operation = wire.operation_of(environ, _BOTOCORE_NAMES.get(service, service))
         key = _access_key(environ)
         fault = _take("call", service, operation, lambda: _members(environ), _caller(key))
@@ -585,7 +585,7 @@ def _answered(
     # What the client still sends is read, or it may lose the answer to a broken pipe.
     with suppress(OSError, ValueError):
         environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-    refusal = services.Refusal(fault.service, error.code, error.message, error.status)
+    refusal = dispatch.Refusal(fault.service, error.code, error.message, error.status)
     response = refusal.response(environ)
     if error.code == "TransactionCanceledException":
         _with_reasons(response, fault, members)

@@ -18,7 +18,7 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.config import Config
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
-from infra.offline import services
+from infra.offline import dispatch
 from infra.offline.environment import ADMIN_ACCESS_KEY, ADMIN_SECRET_KEY
 
 #: Never connected to: requests are answered before they reach a socket.
@@ -69,7 +69,7 @@ def _answer(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
         data=body if isinstance(body, bytes | bytearray) else str(body).encode(),
         base_url=f"{parts.scheme}://{parts.netloc}",
     ).get_environ()
-    chunks, status, answered = run_wsgi_app(services.application(), environ, buffered=True)
+    chunks, status, answered = run_wsgi_app(dispatch.application(), environ, buffered=True)
     return AWSResponse(
         request.url, int(status.split(" ", 1)[0]), dict(answered), _Raw(b"".join(chunks))
     )

@@ -27,34 +27,28 @@ from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import BaseWSGIServer, make_server
 from werkzeug.wrappers import Response
 
-from infra.offline import (
-    budgets,
-    codebuild,
-    control,
-    dynamodb,
-    ecr,
-    events,
-    faults,
-    keys,
-    lambda_runtime,
-    listings,
-    monitoring,
-    notifications,
-    objects,
-    patching,
-    queues,
-    runtime,
-    sagemaker,
-    scheduler,
-    services,
-    traffic,
-)
+from infra.offline import control, dispatch, faults, listings, patching, runtime, traffic
 from infra.offline.authorization import enforcement
 from infra.offline.clock import Clock
-from infra.offline.cloudformation import engine
 from infra.offline.environment import client_environment
 from infra.offline.processes import Processes
 from infra.offline.runtime import Runtime
+from infra.offline.services import (
+    budgets,
+    cloudwatch,
+    codebuild,
+    dynamodb,
+    ecr,
+    events,
+    kms,
+    lambda_runtime,
+    s3,
+    sagemaker,
+    scheduler,
+    sns,
+    sqs,
+)
+from infra.offline.services.cloudformation import engine
 
 log = logging.getLogger(__name__)
 
@@ -68,20 +62,20 @@ _POLL_SECONDS = 0.05
 #: Imported because they declare changes to moto when they are.
 EXTENSIONS = (
     budgets,
+    cloudwatch,
     codebuild,
     dynamodb,
     ecr,
+    engine,
     events,
-    keys,
+    kms,
     lambda_runtime,
     listings,
-    monitoring,
-    notifications,
-    objects,
-    queues,
+    s3,
     sagemaker,
     scheduler,
-    engine,
+    sns,
+    sqs,
 )
 
 WsgiApplication = Callable[..., Any]
@@ -230,7 +224,7 @@ class Cloud:
 
     def _application(self) -> WsgiApplication:
         guarded = traffic.counted(
-            services.modelled(enforcement.enforce(faults.layer(services.application())))
+            dispatch.modelled(enforcement.enforce(faults.layer(dispatch.application())))
         )
         mine = self._running
 

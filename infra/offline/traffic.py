@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from infra.offline import patching, services
+from infra.offline import dispatch, patching
 from infra.offline.authorization import wire
 
 Environ = dict[str, Any]
@@ -52,7 +52,7 @@ def counted(application: Application) -> Application:
     """`application` with each of its requests counted."""
 
     def serve(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
-        service = services.service_of(environ)
+        service = dispatch.service_of(environ)
         name = BOTOCORE_NAMES.get(service, service)
         client = client_of(environ.get("HTTP_USER_AGENT", ""))
         try:

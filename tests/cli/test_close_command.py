@@ -12,8 +12,8 @@ import pytest
 
 from infra.cli.account import Site
 from infra.cli.close import close_cohort
-from infra.offline import lambda_runtime
 from infra.offline.server import Cloud
+from infra.offline.services import lambda_runtime
 from tests.offline import whole_cloud
 from tests.offline.small_cloud import zipped
 

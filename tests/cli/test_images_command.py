@@ -28,7 +28,6 @@ from infra.cli import images as command
 from infra.cli.main import cohort
 from infra.cohort import images
 from infra.cohort.images import FLAVOURS, Record, load_record
-from infra.offline import ecr as _patches  # noqa: F401 (declares what makes moto's ECR one)
 from infra.offline.environment import client_environment
 from tests.offline.small_cloud import ACCOUNT, REGION, SmallCloud, small_cloud
 

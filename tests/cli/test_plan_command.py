@@ -119,7 +119,7 @@ def test_something_without_a_price_is_named(assembly: Path, tmp_path: Path) -> N
 
 
 @pytest.fixture
-def service_quotas(monkeypatch: pytest.MonkeyPatch) -> Any:
+def quotas(monkeypatch: pytest.MonkeyPatch) -> Any:
     """An account in which everything but Service Quotas refuses. Returns what sets its quotas."""
     quotas: dict[str, float] = {}
 
@@ -148,9 +148,9 @@ def service_quotas(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_an_account_with_too_few_domains_is_told_what_to_ask_for(
-    assembly: Path, service_quotas: dict[str, float]
+    assembly: Path, quotas: dict[str, float]
 ) -> None:
-    service_quotas["Total domains"] = 1
+    quotas["Total domains"] = 1
     result = run(FILE, "--assembly", assembly, "--account")
     assert result.exit_code == 1, "a deploy would fail"
     assert "account 111122223333 has" in result.output
@@ -162,8 +162,8 @@ def test_an_account_with_too_few_domains_is_told_what_to_ask_for(
     assert "Not read" in result.output
 
 
-def test_an_account_with_room_is_fine(assembly: Path, service_quotas: dict[str, float]) -> None:
-    service_quotas["Total domains"] = 4
+def test_an_account_with_room_is_fine(assembly: Path, quotas: dict[str, float]) -> None:
+    quotas["Total domains"] = 4
     result = run(FILE, "--assembly", assembly, "--account")
     assert result.exit_code == 0
     assert "enough" in result.output

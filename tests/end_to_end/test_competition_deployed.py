@@ -14,8 +14,8 @@ from infra.cli.account import Site
 from infra.cli.close import close_cohort
 from infra.cli.demo.leftovers import leftovers
 from infra.cli.publish import publish_cohort
-from infra.offline import chat, lambda_runtime, notifications
 from infra.offline.server import Cloud
+from infra.offline.services import chatbot, lambda_runtime, sns
 from infra.publishing.land_cover import Plan
 from tests.end_to_end.test_cohort_life import ANA, cdk, cohort_file
 from tests.end_to_end.test_cohort_life import cloud as cloud  # the fixture
@@ -46,7 +46,7 @@ def test_a_lost_submission_is_found_and_news_reach_the_channel(
     names = site.cohort.names
     list(publish_cohort(site, plan=Plan(size=192, train=2)))
 
-    made = chat.channels()[names.news_channel]
+    made = chatbot.channels()[names.news_channel]
     [topic] = made.topics
     assert topic.endswith(f":{names.topic('news')}")
     assert made.guardrails == (f"arn:aws:iam::123456789012:policy/{names.chat_policy}",)
@@ -66,9 +66,7 @@ def test_a_lost_submission_is_found_and_news_reach_the_channel(
     assert json.loads(body)["status"] == "refused"
     for project in site.cohort.projects:
         assert _there(s3, site.bucket("site"), f"boards/{project}.json")
-    failed = [
-        m.subject for m in notifications.mail() if "ALARM" in m.subject and "-errors" in m.subject
-    ]
+    failed = [m.subject for m in sns.mail() if "ALARM" in m.subject and "-errors" in m.subject]
     assert failed == [], logs(site)
     assert site.client("sqs").receive_message(QueueUrl=queue(site)).get("Messages", []) == []
 
@@ -79,9 +77,9 @@ def test_a_lost_submission_is_found_and_news_reach_the_channel(
     note = {"version": "1.0", "source": "custom", "content": {"description": "falcon leads"}}
     message = {"default": "x", "https": json.dumps(note), "email": "falcon leads"}
     scorer.publish(TopicArn=topic, MessageStructure="json", Message=json.dumps(message))
-    last = chat.told()[-1]
+    last = chatbot.told()[-1]
     assert (last.channel, last.text, last.problem) == (names.news_channel, "falcon leads", "")
-    assert (notifications.mail()[-1].to, notifications.mail()[-1].message) == (
+    assert (sns.mail()[-1].to, sns.mail()[-1].message) == (
         "earth@example.org",
         "falcon leads",
     )
@@ -90,7 +88,7 @@ def test_a_lost_submission_is_found_and_news_reach_the_channel(
     document["notify"] = {"email": "academy@example.org"}
     file.write_text(yaml.safe_dump(document), encoding="utf-8")
     cdk("deploy", *everything, "--require-approval", "never")
-    assert chat.channels() == {}
+    assert chatbot.channels() == {}
 
     list(close_cohort(Site.of(file)))
     cdk("destroy", "--force", *everything)

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.offline import fidelity, patching, server
-from infra.offline.cloudformation import types
+from infra.offline.services.cloudformation import types
 from tests.offline.clients.served import ELSEWHERE
 from tests.offline.clients.used_operations import used_operations
 

@@ -10,8 +10,8 @@ from typing import Any
 from botocore import xform_name
 from hypothesis import strategies as st
 
-from infra.offline import patching, server, shapes  # noqa: F401  (server declares all changes)
-from infra.offline.cloudformation.api import Operations
+from infra.offline import patching, shapes
+from infra.offline.services.cloudformation.api import Operations
 
 #: moto's packages whose name is not botocore's.
 _SERVICES = {"awslambda": "lambda", "servicequotas": "service-quotas"}

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from infra.offline.codebuild.builds import TOOLS
-from infra.offline.codebuild.tools import docker
+from infra.offline.services.codebuild.builds import TOOLS
+from infra.offline.services.codebuild.tools import docker
 
 REGISTRY = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
 

@@ -21,10 +21,11 @@ import boto3
 from moto.moto_api._internal.models import moto_api_backend
 from moto.server import ThreadedMotoServer
 
-from infra.offline import lambda_runtime, patching, runtime
+from infra.offline import patching, runtime
 from infra.offline.clock import Clock
 from infra.offline.environment import client_environment
 from infra.offline.processes import Processes
+from infra.offline.services import lambda_runtime
 
 ACCOUNT = "123456789012"
 REGION = "us-east-1"

@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from hypothesis import HealthCheck, given, settings
 from werkzeug.wrappers import Response
 
-from infra.offline import conformance, services, shapes
+from infra.offline import conformance, dispatch, shapes
 from infra.offline.conformance import RULES
 from infra.offline.server import Cloud
 from tests.offline import model_requests
@@ -67,13 +67,13 @@ def api(cloud: Cloud) -> Callable[[str], Any]:
 def served(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The services that were asked to do something: nothing changes where none was."""
     asked: list[str] = []
-    original = services._Services._answer
+    original = dispatch._Services._answer
 
     def answer(self: Any, service: str, environ: Any) -> Response:
         asked.append(service)
         return original(self, service, environ)
 
-    monkeypatch.setattr(services._Services, "_answer", answer)
+    monkeypatch.setattr(dispatch._Services, "_answer", answer)
     return asked
 
 
@@ -361,7 +361,7 @@ def test_a_misfit_fails_the_call_where_that_is_asked_for(
     api: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wrong = Response(b'{"Domains": 7}', 200, content_type="application/x-amz-json-1.1")
-    monkeypatch.setattr(services._Services, "_answer", lambda *_: wrong)
+    monkeypatch.setattr(dispatch._Services, "_answer", lambda *_: wrong)
     code, message = refusal(api("sagemaker").list_domains)
     assert code == "AnswerBreaksModel"
     assert "sagemaker:ListDomains" in message
@@ -374,7 +374,7 @@ def test_a_misfit_is_logged_and_let_go_otherwise(
     monkeypatch.delenv(conformance.STRICT)
     body = b'{"Domains": [], "Colour": "green"}'
     wrong = Response(body, 200, content_type="application/x-amz-json-1.1")
-    monkeypatch.setattr(services._Services, "_answer", lambda *_: wrong)
+    monkeypatch.setattr(dispatch._Services, "_answer", lambda *_: wrong)
     assert api("sagemaker").list_domains()["Domains"] == []
     assert "sagemaker:ListDomains breaks its model" in caplog.text
 

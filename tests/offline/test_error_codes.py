@@ -16,10 +16,11 @@ from botocore import xform_name
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from infra.offline import conformance, quotas, runtime, shapes
+from infra.offline import conformance, runtime, shapes
 from infra.offline.server import Cloud
+from infra.offline.services import quotas
 from tests.offline import model_requests
-from tests.offline.sagemaker.studio_cloud import (
+from tests.offline.services.sagemaker.studio_cloud import (
     IMAGE,
     domain_request,
     in_service,
@@ -420,7 +421,8 @@ def test_one_more_than_the_quota_is_too_many(
 
 
 @pytest.mark.parametrize(
-    ("quota", "unit"), [(quotas.APPS, "Apps"), (quotas.apps_on("ml.t3.medium"), "Instances")]
+    ("quota", "unit"),
+    [(quotas.APPS, "Apps"), (quotas.apps_on("ml.t3.medium"), "Instances")],
 )
 def test_one_more_app_than_the_quota_is_too_many(
     api: Callable[[str], Any], studio: dict[str, Any], quota: str, unit: str

@@ -15,9 +15,10 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 
-from infra.offline import fault_errors, faults, lambda_runtime, services
+from infra.offline import dispatch, fault_errors, faults
 from infra.offline.faults import Fault, UnknownFault
 from infra.offline.server import Cloud
+from infra.offline.services import lambda_runtime
 from tests.offline import whole_cloud
 from tests.offline.small_cloud import zipped
 
@@ -90,7 +91,7 @@ OFTEN = ("dynamodb", "lambda", "s3", "sagemaker", "scheduler")
 
 
 def test_every_modelled_service_has_its_errors() -> None:
-    assert set(fault_errors.ERRORS) == set(services.FORMS) == set(CALLS)
+    assert set(fault_errors.ERRORS) == set(dispatch.FORMS) == set(CALLS)
 
 
 @pytest.mark.parametrize(

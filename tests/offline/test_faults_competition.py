@@ -15,9 +15,10 @@ from typing import Any
 
 import pytest
 
-from infra.offline import faults, lambda_runtime
+from infra.offline import faults
 from infra.offline.faults import Fault
 from infra.offline.server import Cloud
+from infra.offline.services import lambda_runtime
 from tests.offline import services_cloud, whole_cloud
 from tests.services.guard_cloud import settings_text
 from tests.services.test_competition_scorer import better

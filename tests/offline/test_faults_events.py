@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from infra.offline import events, faults, queues
+from infra.offline import faults
 from infra.offline.faults import Fault
+from infra.offline.services import events, sqs
+from tests.offline.services.test_events import Kept
+from tests.offline.services.test_events import cloud as cloud  # the fixtures
+from tests.offline.services.test_events import kept as kept
 from tests.offline.small_cloud import ACCOUNT, REGION, SmallCloud
-from tests.offline.test_events import Kept
-from tests.offline.test_events import cloud as cloud  # the fixtures
-from tests.offline.test_events import kept as kept
 
 QUEUE = f"arn:aws:sqs:{REGION}:{ACCOUNT}:undelivered"
 PATTERN = {"source": ["aws.s3"]}
@@ -103,7 +104,7 @@ def refusing(kind: str = "throttle", count: int = 1000) -> None:
 
 def letters(cloud: SmallCloud) -> list[dict[str, Any]]:
     found = cloud.client("sqs").receive_message(
-        QueueUrl=queues.url("undelivered"),
+        QueueUrl=sqs.url("undelivered"),
         MaxNumberOfMessages=10,
         MessageAttributeNames=["All"],
     )
@@ -129,7 +130,7 @@ def undelivered(cloud: SmallCloud) -> Iterator[dict[str, Any]]:
     sqs = cloud.client("sqs")
     sqs.create_queue(QueueName="undelivered", Attributes={"Policy": policy})
     yield {"DeadLetterConfig": {"Arn": QUEUE}}
-    sqs.delete_queue(QueueUrl=queues.url("undelivered"))
+    sqs.delete_queue(QueueUrl=sqs.url("undelivered"))
 
 
 @pytest.mark.parametrize("kind", ["throttle", "internal", "closed-before"])

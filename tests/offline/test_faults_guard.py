@@ -21,18 +21,19 @@ import pytest
 
 from infra.cohort.naming import JobName, Names
 from infra.cohort.prices import PriceList
-from infra.offline import faults, lambda_runtime
+from infra.offline import faults
 from infra.offline.faults import Fault
-from infra.offline.sagemaker import apps
-from infra.offline.sagemaker.training import instance
 from infra.offline.server import Cloud
+from infra.offline.services import lambda_runtime
+from infra.offline.services.sagemaker import apps
+from infra.offline.services.sagemaker.training import instance
 from infra.services.guard import money
 from infra.services.guard.ledger import Account, Reservation
 from infra.services.guard.storage_prices import storage_prices
 from infra.services.guard.store import TableLedger
 from infra.services.guard.training import billed_disk_gb
 from tests.offline import services_cloud, whole_cloud
-from tests.offline.sagemaker import studio_cloud
+from tests.offline.services.sagemaker import studio_cloud
 from tests.services.guard_cloud import TRAIN, settings_text
 from tests.services.test_guard_ledger import make_table
 

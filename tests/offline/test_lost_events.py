@@ -12,9 +12,9 @@ import pytest
 from botocore.exceptions import ClientError
 from moto.cloudwatch.models import cloudwatch_backends
 
-from infra.offline import events, lambda_runtime, notifications, queues
 from infra.offline.authorization import credentials
 from infra.offline.server import Cloud
+from infra.offline.services import events, lambda_runtime, sqs
 from tests.offline.small_cloud import ACCOUNT, REGION, zipped
 
 QUEUE = f"arn:aws:sqs:{REGION}:{ACCOUNT}:dead-letters"
@@ -100,7 +100,7 @@ class Running:
 
     def messages(self) -> list[dict[str, Any]]:
         found = self.client("sqs").receive_message(
-            QueueUrl=queues.url("dead-letters"),
+            QueueUrl=sqs.url("dead-letters"),
             MaxNumberOfMessages=10,
             MessageAttributeNames=["All"],
         )
@@ -227,7 +227,7 @@ def rule(cloud: Running, queue_policy: dict[str, Any] | None) -> str:
     rules.put_targets(Rule="ended", Targets=[target])
     if queue_policy is not None:
         cloud.client("sqs").set_queue_attributes(
-            QueueUrl=queues.url("dead-letters"),
+            QueueUrl=sqs.url("dead-letters"),
             Attributes={
                 "Policy": json.dumps({"Version": "2012-10-17", "Statement": [queue_policy]})
             },
@@ -288,12 +288,12 @@ def test_waiting_letters_raise_the_alarm_and_reading_them_ends_it(cloud: Running
 
     cloud.pass_time(minutes=5)
     assert state() == "OK"
-    sqs, url = cloud.client("sqs"), queues.url("dead-letters")
-    sqs.send_message(QueueUrl=url, MessageBody="lost")
+    queue, url = cloud.client("sqs"), sqs.url("dead-letters")
+    queue.send_message(QueueUrl=url, MessageBody="lost")
     cloud.pass_time(minutes=5)
     assert state() == "ALARM"
     [message] = cloud.messages()
-    sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+    queue.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
     cloud.pass_time(minutes=5)
     assert state() == "OK"
 
@@ -306,9 +306,9 @@ def test_a_role_publishes_to_an_encrypted_topic_with_the_key_through_sns_alone(
     cloud: Running,
 ) -> None:
     key = cloud.client("kms").create_key()["KeyMetadata"]["Arn"]
-    sns = cloud.client("sns")
-    sns.create_topic(Name="notices", Attributes={"KmsMasterKeyId": key})
-    sns.subscribe(TopicArn=TOPIC, Protocol="email", Endpoint="admin@example.org")
+    admin = cloud.client("sns")
+    admin.create_topic(Name="notices", Attributes={"KmsMasterKeyId": key})
+    admin.subscribe(TopicArn=TOPIC, Protocol="email", Endpoint="admin@example.org")
     publish = {"Effect": "Allow", "Action": "sns:Publish", "Resource": TOPIC}
     cloud.role(publish)
     with pytest.raises(ClientError, match="kms:GenerateDataKey"):
@@ -325,9 +325,7 @@ def test_a_role_publishes_to_an_encrypted_topic_with_the_key_through_sns_alone(
         PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [publish, use]}),
     )
     cloud.as_role("sns").publish(TopicArn=TOPIC, Subject="Soon", Message="15 minutes left")
-    assert [(mail.subject, mail.message) for mail in notifications.mail()] == [
-        ("Soon", "15 minutes left")
-    ]
+    assert [(mail.subject, mail.message) for mail in sns.mail()] == [("Soon", "15 minutes left")]
     with pytest.raises(ClientError, match="kms:Decrypt"):
         cloud.as_role("kms").decrypt(CiphertextBlob=b"x" * 40, KeyId=key)
 

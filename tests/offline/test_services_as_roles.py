@@ -10,8 +10,8 @@ from typing import Any
 import boto3
 import pytest
 
-from infra.offline import events
 from infra.offline.server import Cloud
+from infra.offline.services import events
 from tests.offline.small_cloud import ACCOUNT, REGION, zipped
 
 READER = """

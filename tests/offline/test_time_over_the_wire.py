@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from infra.offline import lambda_runtime
-from infra.offline.sagemaker import apps
-from infra.offline.sagemaker.training import instance
 from infra.offline.server import Cloud
+from infra.offline.services import lambda_runtime
+from infra.offline.services.sagemaker import apps
+from infra.offline.services.sagemaker.training import instance
 from tests.offline import whole_cloud
-from tests.offline.sagemaker import studio_cloud
-from tests.offline.sagemaker.studio_cloud import IMAGE, until
+from tests.offline.services.sagemaker import studio_cloud
+from tests.offline.services.sagemaker.studio_cloud import IMAGE, until
 from tests.offline.small_cloud import SmallCloud, zipped
 from tests.offline.test_faults_guard import IdleJob, idle_app
 

@@ -33,7 +33,7 @@ SETTINGS = CompetitionSettings(
 
 
 class OneAtATime:
-    """moto loses what other threads write during a transaction; see infra.offline.dynamodb."""
+    """moto loses what others write during a transaction; see infra.offline.services.dynamodb."""
 
     def __init__(self, client: Any) -> None:
         self._client, self._lock = client, threading.Lock()

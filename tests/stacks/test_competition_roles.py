@@ -14,9 +14,9 @@ from botocore.exceptions import ClientError
 from infra.assurance import iam
 from infra.constructs import policies
 from infra.constructs.statements import Statement, document
-from infra.offline import lambda_runtime, notifications
 from infra.offline.authorization import credentials
 from infra.offline.server import Cloud
+from infra.offline.services import lambda_runtime, sns
 from infra.services.competition.steward_aws import AwsWorld, from_environment
 from tests.offline import whole_cloud
 from tests.offline.small_cloud import zipped
@@ -161,7 +161,7 @@ def test_the_steward_does_all_of_its_duties_under_its_own_role(
     assert calls.count(("checker", {"submission": {"key": LOST, "version": None}})) == 3
     assert calls.count(("scorer", {"publish": "land-cover"})) == 5
     assert calls.count(("scorer", {"publish": "climate-series"})) == 5
-    [mail] = notifications.mail()
+    [mail] = sns.mail()
     assert mail.to == "notices@example.org"
     assert LOST in mail.message
     [(key, receipt)] = objects(cloud, WORK, "receipts/")

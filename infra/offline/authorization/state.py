@@ -163,10 +163,10 @@ def _key(account: str, region: str, named: str) -> Any | None:
 # --- SNS and SQS ----------------------------------------------------------------------------------
 def topic_policy(account: str, arn: str) -> str | None:
     """The policy that a topic was given."""
-    from infra.offline import notifications
+    from infra.offline.services import sns
 
     topic = _topic(account, arn.split(":")[3], arn)
-    return None if topic is None else notifications.topic_policy(topic)
+    return None if topic is None else sns.topic_policy(topic)
 
 
 def topic_key(account: str, region: str, arn: str) -> str | None:
@@ -188,7 +188,7 @@ def queue_policy(account: str, arn: str) -> str | None:
 # --- ECR ------------------------------------------------------------------------------------------
 def repository_policy(account: str, arn: str) -> str | None:
     """The policy of a repository, with the Resource that ECR's policies leave out."""
-    from infra.offline import ecr
+    from infra.offline.services import ecr
 
     return ecr.repository_policy(account, arn)
 
@@ -212,15 +212,15 @@ def is_secure_string(account: str, region: str, name: str) -> bool:
 
 
 def stack_arn(account: str, region: str, named: str) -> str | None:
-    from infra.offline.cloudformation.engine import engine_of
+    from infra.offline.services.cloudformation.engine import engine_of
 
     stack = engine_of(account, region).find(named)
     return stack.stack_id if stack is not None else None
 
 
 def space(account: str, region: str, domain: str, name: str) -> Any | None:
-    """A Studio space, as infra.offline.sagemaker keeps it."""
-    from infra.offline.sagemaker import operations
+    """A Studio space, as infra.offline.services.sagemaker keeps it."""
+    from infra.offline.services.sagemaker import operations
 
     state = operations.state(sagemaker_backends[account][region])
     with state.lock:
@@ -229,7 +229,7 @@ def space(account: str, region: str, domain: str, name: str) -> Any | None:
 
 def latest_image_version(account: str, region: str, name: str) -> int:
     """The number of the latest version of a SageMaker image; 0 if it has none."""
-    from infra.offline.sagemaker import operations
+    from infra.offline.services.sagemaker import operations
 
     state = operations.state(sagemaker_backends[account][region])
     with state.lock:

@@ -528,7 +528,7 @@ def test_an_app_is_held_to_its_types(cloud: Any, refused: Any, spec: Any, passes
 
 
 def test_an_app_of_a_space_has_the_spaces_owner(cloud: Any, refused: Any) -> None:
-    operations = pytest.importorskip("infra.offline.sagemaker.operations")
+    operations = pytest.importorskip("infra.offline.services.sagemaker.operations")
     from types import SimpleNamespace
 
     state = operations.state(sagemaker_backends[ACCOUNT][REGION])

@@ -453,7 +453,7 @@ def test_services_that_are_not_modelled_are_refused(cloud: Any, refused: Any) ->
         ("dynamodbstreams", lambda c: c.list_streams()),
     ):
         client = cloud.client(service, keys)
-        code = "AccessDeniedException" if service != "ec2" else "AccessDenied"
+        code = "AccessDeniedException" if service != "ec2" else "UnauthorizedOperation"
         if service == "dynamodbstreams":
             code = "UnknownOperationException"
         refused(lambda client=client, call=call: call(client), code)

@@ -44,7 +44,7 @@ def test_a_topics_tags_decide(cloud: Any, refused: Any) -> None:
     ]
     falcon = cloud.client("sns", cloud.role(allow("sns:Publish", "*", **tagged("falcon"))))
     falcon.publish(TopicArn=arns[0], Message="x")
-    refused(lambda: falcon.publish(TopicArn=arns[1], Message="x"))
+    refused(lambda: falcon.publish(TopicArn=arns[1], Message="x"), "AuthorizationError")
 
 
 def test_a_tables_tags_decide(cloud: Any, refused: Any) -> None:

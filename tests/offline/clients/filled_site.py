@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from infra.offline.server import Cloud
-from tests.offline.sagemaker.studio_cloud import in_service, space_request
+from tests.offline.services.sagemaker.studio_cloud import in_service, space_request
 from tests.offline.small_cloud import zipped
 from tests.offline.whole_cloud import client, role
 

@@ -11,11 +11,11 @@ from datetime import timedelta
 
 import pytest
 
-from infra.offline import quotas
 from infra.offline.server import Cloud
+from infra.offline.services import quotas
 from tests.offline.clients.aws_cli import SERVICE_REFUSED, WAITER_FAILED, AwsCli, Ended
 from tests.offline.clients.filled_site import push_image
-from tests.offline.sagemaker.studio_cloud import until
+from tests.offline.services.sagemaker.studio_cloud import until
 from tests.offline.small_cloud import zipped
 from tests.offline.whole_cloud import client, role
 

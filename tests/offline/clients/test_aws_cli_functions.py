@@ -12,7 +12,7 @@ import pytest
 
 from infra.offline.server import Cloud
 from tests.offline.clients.aws_cli import SERVICE_REFUSED, WAITER_FAILED, AwsCli
-from tests.offline.sagemaker.studio_cloud import until
+from tests.offline.services.sagemaker.studio_cloud import until
 from tests.offline.small_cloud import zipped
 from tests.offline.whole_cloud import role
 

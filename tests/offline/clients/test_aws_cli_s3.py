@@ -14,7 +14,7 @@ import pytest
 
 from infra.offline.server import Cloud
 from tests.offline.clients.aws_cli import S3_TRANSFER_FAILED, SERVICE_REFUSED, AwsCli
-from tests.offline.test_objects import fetch
+from tests.offline.services.test_s3 import fetch
 from tests.offline.whole_cloud import client, role
 
 pytestmark = pytest.mark.clients

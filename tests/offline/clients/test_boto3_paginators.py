@@ -18,11 +18,11 @@ import pytest
 from botocore import xform_name
 from botocore.exceptions import ClientError
 
-from infra.offline import quotas
 from infra.offline.server import Cloud
+from infra.offline.services import quotas
 from tests.offline.clients.filled_site import MANY, NAMES, Site, template
 from tests.offline.clients.served import served_operations
-from tests.offline.sagemaker.studio_cloud import IMAGE
+from tests.offline.services.sagemaker.studio_cloud import IMAGE
 from tests.offline.small_cloud import zipped
 from tests.offline.whole_cloud import REGION, role
 
@@ -706,7 +706,12 @@ def _image_configs(site: Site) -> Listing:
 @lists("service-quotas", "ListServiceQuotas")
 @lists("service-quotas", "ListAWSDefaultServiceQuotas")
 def _quotas(site: Site) -> Listing:
-    expected = [quotas.DOMAINS, quotas.PROFILES, quotas.SPACES, quotas.APPS]
+    expected = [
+        quotas.DOMAINS,
+        quotas.PROFILES,
+        quotas.SPACES,
+        quotas.APPS,
+    ]
     params = {"ServiceCode": "sagemaker"}
     return Listing("Quotas[].QuotaName", expected, params, among_others=True)
 

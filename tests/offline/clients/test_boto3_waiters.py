@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError, WaiterError
 from infra.offline.server import Cloud
 from tests.offline.clients.filled_site import NAMES, Site, template
 from tests.offline.clients.served import served_operations
-from tests.offline.sagemaker.studio_cloud import IMAGE
+from tests.offline.services.sagemaker.studio_cloud import IMAGE
 from tests.offline.whole_cloud import PULL, REGION, role
 
 pytestmark = pytest.mark.clients

@@ -13,7 +13,7 @@ NAMESPACE = "AcademyProbe"
 PERIOD = 60
 #: The alarm asks for two silent periods, as that on the sweep does.
 PERIODS = 2
-#: What the embedded cloud takes AWS to look back beyond them: infra/offline/monitoring.py.
+#: What the embedded cloud takes AWS to look back beyond them: infra/offline/services/cloudwatch.py.
 LOOKS_BACK = 2
 #: What would surprise us no more: AWS looks every minute, and a metric is stored in seconds.
 SLACK = 2
