@@ -201,10 +201,12 @@ class Names:
         """The configuration that takes news to a channel of Microsoft Teams."""
         return f"{self.cohort}-news"
 
-    @property
-    def backstop_budget(self) -> str:
-        """The AWS Budget that stands behind the ledger."""
-        return f"{self.cohort}-back-stop"
+    def backstop_budget(self, alerts_hash: str) -> str:
+        """The AWS Budget that stands behind the ledger.
+
+        Its notifications are create-only in CloudFormation, so its name carries their hash.
+        """
+        return f"{self.cohort}-back-stop-{alerts_hash[:8]}"
 
     # --- roles: `path` keeps policies short at any number of learners ---------------------------
     def role_path(self, kind: str) -> str:
@@ -289,7 +291,7 @@ class Names:
         yield "topic", self.topic("news")
         yield "chat configuration", self.news_channel
         yield "queue", self.dead_letters
-        yield "budget", self.backstop_budget
+        yield "budget", self.backstop_budget("0" * 64)
         for purpose in ALARMS:
             yield "alarm", self.alarm(purpose)
         yield "parameter", self.settings_parameter

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 from collections.abc import Mapping
 
 from aws_cdk import Duration
@@ -151,11 +152,13 @@ class Guard(CohortStack):
             if cohort.budget.cost_allocation_tags
             else None
         )
+        percents = sorted(set(cohort.budget.alert_percent))
+        alerts = hashlib.sha256(repr(percents).encode()).hexdigest()
         budgets.CfnBudget(
             self,
             "BackStop",
             budget=budgets.CfnBudget.BudgetDataProperty(
-                budget_name=self.names.backstop_budget,
+                budget_name=self.names.backstop_budget(alerts),
                 budget_type="COST",
                 budget_limit=budgets.CfnBudget.SpendProperty(
                     amount=float(cohort.budget.per_learner_usd * len(cohort.learners)), unit="USD"
@@ -178,7 +181,7 @@ class Guard(CohortStack):
                         )
                     ],
                 )
-                for percent in sorted(set(cohort.budget.alert_percent))
+                for percent in percents
             ],
         )
 

@@ -127,10 +127,10 @@ def undelivered(cloud: SmallCloud) -> Iterator[dict[str, Any]]:
         "Condition": {"StringEquals": {"aws:SourceAccount": ACCOUNT}},
     }
     policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    sqs = cloud.client("sqs")
-    sqs.create_queue(QueueName="undelivered", Attributes={"Policy": policy})
+    queues = cloud.client("sqs")
+    queues.create_queue(QueueName="undelivered", Attributes={"Policy": policy})
     yield {"DeadLetterConfig": {"Arn": QUEUE}}
-    sqs.delete_queue(QueueUrl=sqs.url("undelivered"))
+    queues.delete_queue(QueueUrl=sqs.url("undelivered"))
 
 
 @pytest.mark.parametrize("kind", ["throttle", "internal", "closed-before"])

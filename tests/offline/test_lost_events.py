@@ -14,7 +14,7 @@ from moto.cloudwatch.models import cloudwatch_backends
 
 from infra.offline.authorization import credentials
 from infra.offline.server import Cloud
-from infra.offline.services import events, lambda_runtime, sqs
+from infra.offline.services import events, lambda_runtime, sns, sqs
 from tests.offline.small_cloud import ACCOUNT, REGION, zipped
 
 QUEUE = f"arn:aws:sqs:{REGION}:{ACCOUNT}:dead-letters"
