@@ -101,7 +101,7 @@ class Bill:
 
 @dataclass(frozen=True)
 class StandingCost:
-    """A month with nobody working. The target (issue 3) is on `services` alone."""
+    """A month with nobody working. The target is on `services` alone."""
 
     services: Bill
     stored: Bill

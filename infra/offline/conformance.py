@@ -60,9 +60,6 @@ Environ = dict[str, Any]
 #: The environment variable under which a misfit fails the call.
 STRICT = "ACADEMY_STRICT_ANSWERS"
 
-#: botocore's names where they are not the names that requests are signed for.
-BOTOCORE_NAMES = {"monitoring": "cloudwatch", "servicequotas": "service-quotas"}
-
 #: Larger answers are not looked at: nothing but objects and layers is larger.
 LARGEST_ANSWER = 4 * 1024 * 1024
 
@@ -257,7 +254,7 @@ class Call:
 
 def read(service: str, environ: Environ) -> Call | None:
     """The call that a request makes, or None if it cannot be held against a model."""
-    name = BOTOCORE_NAMES.get(service, service)
+    name = wire.botocore_name(service)
     if environ.get("HTTP_SMITHY_PROTOCOL"):
         return None
     try:

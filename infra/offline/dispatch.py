@@ -26,18 +26,34 @@ from moto.moto_server.werkzeug_app import (
 from werkzeug.test import run_wsgi_app
 from werkzeug.wrappers import Response
 
-from infra.offline import conformance, patching
+from infra.offline import conformance, fence, patching
+from infra.offline.authorization import wire
 from infra.offline.fidelity import Part
 
-FIDELITY = Part(
-    title="SSM, KMS, STS, Logs, EC2",
-    emulated="moto, as it is",
+CLOUDTRAIL = Part(
+    title="CloudTrail",
+    emulated="LookupEvents, which the CDK CLI asks after a failed deployment",
+    checked="by client: CDK CLI",
+    differences="it is always empty: no trail is kept",
+)
+SHARED = Part(
+    title="SSM, STS, Logs, EC2",
+    emulated="moto, but for the changes listed below",
     checked="by client: AWS CLI, CDK CLI, boto3",
     differences=(
-        "services and operations that are not modelled are refused by name, with a status that "
-        "clients do not retry"
+        "parameters' times follow the machine's clock; of EC2 there are networks without traffic"
     ),
 )
+FENCE = Part(
+    title="Everything else",
+    emulated=(
+        "services and operations outside the fence (`infra/offline/fence.py`) are refused by name, "
+        "to the administrator too"
+    ),
+    checked="by client: AWS CLI, boto3: with a status that they do not retry",
+    differences="AWS has them",
+)
+FIDELITY = (CLOUDTRAIL, SHARED, FENCE)
 
 log = logging.getLogger(__name__)
 
@@ -143,6 +159,8 @@ def modelled(application: Application) -> Application:
         elif path.startswith(("/moto-api", "/latest/")):
             # Moto's own dashboard and reset, and instance metadata: not of this cloud.
             refusal = Refusal(service, "NotImplemented", f"There is no {path} here.")
+        elif (outside := _outside(service, environ)) is not None:
+            refusal = outside
         else:
             try:
                 return application(environ, start_response)
@@ -151,6 +169,24 @@ def modelled(application: Application) -> Application:
         return refusal.response(environ)(environ, start_response)
 
     return serve
+
+
+def _outside(service: str, environ: Environ) -> Refusal | None:
+    """The refusal of an operation that nobody here has looked at, though moto would answer it."""
+    name = wire.botocore_name(service)
+    try:
+        operation = wire.operation_of(environ, name)
+    except wire.WireError:
+        return None  # for authorization to answer, in the service's words
+    return _lacking(service, operation) if fence.refused(name, operation) else None
+
+
+def _lacking(service: str, operation: str) -> Refusal:
+    return Refusal(
+        service,
+        "NotImplemented",
+        f"{service}:{operation} is not modelled by the embedded cloud.",
+    )
 
 
 @functools.cache
@@ -173,7 +209,7 @@ class _Services:
                 response = Refusal(service, "NotImplemented", str(error)).response(environ)
             else:
                 operation = _pascal(named["operation"]) if named else _operation(environ)
-                response = self._lacking(service, environ, operation)
+                response = _lacking(service, operation).response(environ)
         except Exception as error:
             response = _failure(service, environ, error).response(environ)
         return response(environ, start_response)
@@ -201,7 +237,7 @@ class _Services:
             return Response(body, status, headers)
         if service == "cloudtrail":
             if _operation(environ) != "LookupEvents":
-                return self._lacking(service, environ, _operation(environ))
+                return _lacking(service, _operation(environ)).response(environ)
             # The CLI looks here for the cause of a failed deployment; the stack's events say it.
             return Response(b'{"Events": []}', content_type="application/x-amz-json-1.1")
         chunks, status, headers = run_wsgi_app(self._moto, environ)
@@ -209,16 +245,8 @@ class _Services:
         page = headers.get("Content-Type", "").startswith("text/html")
         if FORMS.get(service) == "rest-json" and found in (404, 405) and page:
             # Flask's own page: moto has no route for this operation.
-            return self._lacking(service, environ, _operation(environ))
+            return _lacking(service, _operation(environ)).response(environ)
         return Response(chunks, found, headers, direct_passthrough=True)
-
-    @staticmethod
-    def _lacking(service: str, environ: Environ, operation: str) -> Response:
-        return Refusal(
-            service,
-            "NotImplemented",
-            f"{service}:{operation} is not modelled by the embedded cloud.",
-        ).response(environ)
 
 
 def _failure(service: str, environ: Environ, error: Exception) -> Refusal:

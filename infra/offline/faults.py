@@ -347,13 +347,9 @@ def _check_call(fault: Fault) -> None:
 
 
 def _operations(service: str) -> list[str]:
-    name = wire.SERVICES.get(service, _BOTOCORE_NAMES.get(service, service))
+    name = wire.SERVICES.get(service, wire.botocore_name(service))
     model = botocore.session.get_session().get_service_model(name)
     return list(model.operation_names)
-
-
-#: Where they are not the names that requests are signed for.
-_BOTOCORE_NAMES = {"monitoring": "cloudwatch", "servicequotas": "service-quotas"}
 
 
 def _can_answer(fault: Fault, operation: str) -> bool:
@@ -487,7 +483,7 @@ def layer(application: Application) -> Application:
         if _one is None or not _one.armed:
             return application(environ, start_response)  # type: ignore[no-any-return]
         service = dispatch.service_of(environ)
-        operation = wire.operation_of(environ, _BOTOCORE_NAMES.get(service, service))
+        operation = wire.operation_of(environ, wire.botocore_name(service))
         key = _access_key(environ)
         fault = _take("call", service, operation, lambda: _members(environ), _caller(key))
         if fault is None:

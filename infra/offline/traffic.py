@@ -24,14 +24,11 @@ Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
 #: Clients by what their User-Agent header begins with or holds, the most telling first.
 _CLIENTS = (
-    ("sagemaker-sdk", re.compile(r"AWS-SageMaker-Python-SDK|sagemaker_core|sagemaker-core", re.I)),
+    ("sagemaker-sdk", re.compile(r"AWS-SageMaker-?(Python-SDK|Core)", re.I)),
     ("aws-cli", re.compile(r"^aws-cli/")),
     ("cdk", re.compile(r"cdk|aws-sdk-js", re.I)),
     ("boto3", re.compile(r"^Boto(3|core)/", re.I)),
 )
-
-#: botocore's names where they are not the names that requests are signed for.
-BOTOCORE_NAMES = {"monitoring": "cloudwatch", "servicequotas": "service-quotas"}
 
 
 @dataclass(frozen=True)
@@ -53,7 +50,7 @@ def counted(application: Application) -> Application:
 
     def serve(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         service = dispatch.service_of(environ)
-        name = BOTOCORE_NAMES.get(service, service)
+        name = wire.botocore_name(service)
         client = client_of(environ.get("HTTP_USER_AGENT", ""))
         try:
             operation = wire.operation_of(environ, name)

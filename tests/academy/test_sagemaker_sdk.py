@@ -126,8 +126,19 @@ def test_a_stop_goes_to_the_broker(api: Any, broker: Broker) -> None:
 def test_without_the_sdk_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sagemaker", None)
     workspace = Workspace.from_document(fake_academy.WORKSPACE, "test")
-    with pytest.raises(AcademyError, match=r"pip install 'sagemaker>=3\.27,<4'"):
+    with pytest.raises(AcademyError, match=r"venv ~/sdk .*/pip install 'sagemaker>=3\.27,<4'"):
         sagemaker_sdk.session(Broker(), workspace, "climate-series")  # type: ignore[arg-type]
+
+
+def test_its_session_tells_where_the_projects_data_lie(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Session:
+        def __init__(self, **given: Any) -> None:
+            self.given = given
+
+    monkeypatch.setattr(sagemaker_sdk, "_session_class", lambda: Session)
+    workspace = Workspace.from_document(fake_academy.WORKSPACE, "test")
+    made = sagemaker_sdk.session(Broker(), workspace, "climate-series")  # type: ignore[arg-type]
+    assert made.academy_data == "s3://earth-data/datasets/climate-series/"
 
 
 def test_the_library_imports_no_sdk() -> None:

@@ -53,7 +53,8 @@ def test_a_dry_run_says_everything_and_calls_nothing(no_calls, tmp_path):
     assert "of a cap of $2.00" in shown.output
     assert "Nothing was called" in shown.output
     assert "By hand" in shown.output
-    assert '"sagemaker:CreateDomain"' in shown.output
+    assert "--policy-only" in shown.output
+    assert '"Action"' not in shown.output, "the policy is asked for by itself"
     assert not (tmp_path / "out").exists()
 
 

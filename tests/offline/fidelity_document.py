@@ -150,7 +150,9 @@ def _changes() -> Iterator[str]:
         for each in changes:
             if each.kind == "replaces":
                 reasons[each.because].append(_short(each.target))
-        replaced = "; ".join(f"{', '.join(names)}: {why}" for why, names in reasons.items())
+        replaced = "; ".join(
+            f"{', '.join(sorted(set(names)))}: {why}" for why, names in reasons.items()
+        )
         yield (
             f"| {module.removeprefix('infra.offline.')} | {', '.join(sorted(set(added))) or '-'} "
             f"| {replaced or '-'} |"
@@ -158,8 +160,8 @@ def _changes() -> Iterator[str]:
 
 
 def _short(target: str) -> str:
-    """A target without its package: what a reader looks for."""
-    return f"`{target.rsplit(':', 1)[-1]}`"
+    """A target without its package and class: what a reader looks for."""
+    return f"`{target.rsplit(':', 1)[-1].rsplit('.', 1)[-1]}`"
 
 
 def main() -> None:

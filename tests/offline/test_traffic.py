@@ -76,7 +76,7 @@ def test_the_control_route_tells_them(cloud):
     [
         ("aws-cli/1.46.3 md/Botocore#1.44 ua/2.1 os/linux", "aws-cli"),
         ("Boto3/1.44.5 md/Botocore#1.44.5 ua/2.1 os/linux", "boto3"),
-        ("Boto3/1.44.5 md/Botocore#1.44.5 AWS-SageMaker-Python-SDK/3.27.0", "sagemaker-sdk"),
+        ("Boto3/1.44.5 md/Botocore#1.44.5 lib/AWS-SageMakerCore#2.27.0", "sagemaker-sdk"),
         ("aws-sdk-js/3.900.0 ua/2.1 os/linux lang/js md/nodejs#20 app/aws-cdk", "cdk"),
         ("curl/8.0", "other"),
         ("", "other"),

@@ -67,7 +67,7 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Class]:
         data = f"datasets/{site.cohort.projects[0]}/"
         s3.put_object(Bucket=site.bucket("data"), Key=f"{data}co2.csv", Body=b"step,value\n0,1\n")
         s3.put_object(Bucket=site.bucket("work"), Key="teams/heron/secret/notes.csv", Body=b"x")
-        output = as_learner(cloud, site, folder, data=f"s3://{site.bucket('data')}/{data}")
+        output = as_learner(cloud, site, folder)
         yield Class(site, json.loads((folder / "home" / "found.json").read_text()), output)
 
 
@@ -106,7 +106,7 @@ def cdk(*arguments: str) -> None:
     assert answer.returncode == 0, (answer.stdout + answer.stderr)[-3000:]
 
 
-def as_learner(cloud: Cloud, site: Site, folder: Path, *, data: str) -> str:
+def as_learner(cloud: Cloud, site: Site, folder: Path) -> str:
     """Run the script with what a space gives a learner, and nothing of the administrator's."""
     home = folder / "home"
     home.mkdir()
@@ -119,7 +119,7 @@ def as_learner(cloud: Cloud, site: Site, folder: Path, *, data: str) -> str:
     names = site.cohort.names
     role = names.role_arn("learner", "ana", account=site.account)
     run = subprocess.run(
-        [str(PYTHON), str(LEARNER / "session.py"), str(source), data],
+        [str(PYTHON), str(LEARNER / "session.py"), str(source)],
         cwd=home,
         env={
             **cloud.client_environment(),

@@ -572,8 +572,8 @@ BY_HAND: tuple[ByHand, ...] = (
     ByHand(
         37,
         "the SageMaker SDK's driver inside AWS's PyTorch container and the academy's images",
-        "in a space of a deployed cohort run the notebook's cell with academy.sagemaker_session() "
-        "and ModelTrainer, once for each image: the job must be Completed, its log without "
+        "in a space of a deployed cohort run the example in project_templates/academy/README.md, "
+        "once for each image: the job must be Completed, its log without "
         "'command not found'",
     ),
     ByHand(

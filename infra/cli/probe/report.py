@@ -12,7 +12,6 @@ from rich.markup import escape
 from rich.table import Table
 
 from infra.cli.probe.budget import Budget, bound
-from infra.cli.probe.permissions import policy
 from infra.cli.probe.probing import Probe
 from infra.cli.probe.question import Question, Verdict
 from infra.cli.probe.questions import BY_HAND
@@ -60,8 +59,7 @@ def plan(questions: list[Question], *, account: str, region: str, image: str | N
     )
     console.print(f"About {minutes} minutes. All of it is named academy-probe-… and removed.")
     _by_hand()
-    console.print("\nThe credentials need no more than this (--policy-only prints it alone):")
-    console.print_json(json.dumps(policy(questions, account=account, region=region)))
+    console.print("\nThe credentials need no more than the policy that --policy-only prints.")
     console.print(
         f"Nothing was called. Add --yes to ask account {account}, {region}.", soft_wrap=True
     )

@@ -17,8 +17,8 @@ FIDELITY = Part(
         "of them"
     ),
     differences=(
-        "what is not mapped is denied; loopback counts as TLS; calls inside the cloud are not "
-        "enforced; resource tags of CloudFormation, CodeBuild, ECR, EventBridge, KMS, Logs, "
+        "what is not mapped is denied; loopback counts as TLS; CloudFormation's own calls are "
+        "not decided; the administrator may all; resource tags of CloudFormation, CodeBuild, ECR, EventBridge, KMS, Logs, "
         "Scheduler and SSM, and keys that [iam](iam.md) names, are refused when a policy asks "
         "for them"
     ),

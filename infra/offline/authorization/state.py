@@ -71,10 +71,6 @@ def _bucket(account: str, name: str) -> Any | None:
     return s3_backends[account][PARTITION].buckets.get(name)
 
 
-def bucket_exists(account: str, name: str) -> bool:
-    return _bucket(account, name) is not None
-
-
 def bucket_policy(account: str, name: str) -> str | None:
     bucket = _bucket(account, name)
     return None if bucket is None or bucket.policy is None else text_of(bucket.policy)

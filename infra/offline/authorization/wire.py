@@ -598,13 +598,28 @@ def _found(
     return found
 
 
+#: botocore's names of services where requests are signed for another.
+_BOTOCORE_NAMES = {"monitoring": "cloudwatch", "servicequotas": "service-quotas"}
+
+
+def botocore_name(signed_for: str) -> str:
+    """botocore's name of the service that a request is signed for."""
+    return _BOTOCORE_NAMES.get(signed_for, signed_for)
+
+
+@functools.cache
+def services() -> frozenset[str]:
+    """Every service that botocore knows."""
+    return frozenset(_session().get_available_services())
+
+
 def operation_of(environ: Environ, service: str) -> str:
     """The operation's name, whoever signed the request; "" where it is none that botocore knows.
 
     For counting and for faults. Authorization stands on `parse`, which refuses what is ambiguous.
     A form's body is read and put back.
     """
-    if service not in _session().get_available_services():
+    if service not in services():
         return ""
     target = environ.get("HTTP_X_AMZ_TARGET")
     if target:

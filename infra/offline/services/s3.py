@@ -26,7 +26,8 @@ FIDELITY = Part(
     differences=(
         "a write takes `If-None-Match: *` and nothing else, for put, copy and multipart "
         "completion, also between concurrent writers; an object with a customer's key is read "
-        "without it (AWS: InvalidRequest)"
+        "without it (AWS: InvalidRequest), and new buckets take such keys (AWS: not since April "
+        "2026)"
     ),
 )
 

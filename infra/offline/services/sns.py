@@ -3,7 +3,7 @@
 Mail is not sent: what a topic would have mailed is kept, and `mail` (and GET /_academy/mail) gives
 it back. An e-mail subscription counts as confirmed; on AWS its owner must click the link in the
 first mail. Queues are written to if their policy lets SNS. Channels of Microsoft Teams hear of
-topics as `chat` says. Other subscribers are refused by name.
+topics as `chatbot` says. Other subscribers are refused by name.
 """
 
 from __future__ import annotations

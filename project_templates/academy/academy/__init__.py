@@ -191,6 +191,9 @@ def sagemaker_session(project: str | None = None) -> Any:
     ... )
     >>> trainer.train()                                                 # doctest: +SKIP
 
+    The whole example, with its imports, data and how to install the SDK, is in the README of
+    this library (project_templates/academy/README.md).
+
     Parameters
     ----------
     project
@@ -200,7 +203,8 @@ def sagemaker_session(project: str | None = None) -> Any:
     Returns
     -------
     sagemaker.core.helper.session_helper.Session
-        With two attributes more: ``academy_training_image`` for ``training_image``, and
+        With three attributes more: ``academy_training_image`` for ``training_image``,
+        ``academy_data``, where the project's data lie, for ``data_source`` of an ``InputData``, and
         ``academy_role``, which the SDK finds by itself.
 
     Raises

@@ -46,7 +46,13 @@ def session(cloud: Cloud, workspace: Workspace, project: str) -> Any:
     )
     found.academy_training_image = f"academy/{project}"
     found.academy_role = workspace.training_role
+    found.academy_data = data_of(workspace, project)
     return found
+
+
+def data_of(workspace: Workspace, project: str) -> str:
+    """Where the cohort's data for `project` lie: a place that the broker lets a job read."""
+    return f"s3://{workspace.buckets['data']}/{workspace.prefixes['datasets']}{project}/"
 
 
 def _session_class() -> Any:
@@ -55,7 +61,9 @@ def _session_class() -> Any:
     except ImportError as problem:
         raise AcademyError(
             "SageMaker's Python SDK is not installed here, or not its version 3 "
-            f"({problem}). Install it once: pip install '{REQUIREMENT}'. "
+            f"({problem}). Install it once, in an environment of your own: "
+            "python -m venv ~/sdk --system-site-packages; "
+            f"~/sdk/bin/pip install '{REQUIREMENT}'; and run your script with ~/sdk/bin/python. "
             "academy.train() needs none of it."
         ) from None
     return Session

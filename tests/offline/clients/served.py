@@ -5,14 +5,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from infra.offline import patching, server
+from infra.offline import fence, server
 from infra.offline.authorization import requests
-from tests.offline.clients.used_operations import Used, operations_of, used_operations
+from tests.offline.clients.used_operations import Used, used_operations
 
-#: The package of moto of each service whose name differs.
-_PACKAGES = {"awslambda": "lambda"}
 #: Where the project is a client of AWS itself, also beside the embedded cloud.
 ELSEWHERE = {"pricing"}
+
+#: Found by a name that another service's operation has: CodeBuild's ListProjects.
+NAMESAKES = {("sagemaker", "ListProjects")}
 
 assert server.EXTENSIONS  # importing the server declares every change
 
@@ -24,18 +25,8 @@ def served_operations() -> Used:
         served[service] |= used
     for service, mapped in requests.mapped().items():
         served[service] |= set(mapped)
-    for service, operation in _changed():
+    for service, operation in fence.changed():
         served[service].add(operation)
+    for service, operation in NAMESAKES:
+        served[service].discard(operation)
     return {service: served[service] for service in sorted(served) if service not in ELSEWHERE}
-
-
-def _changed() -> set[tuple[str, str]]:
-    """The operations whose methods are changed."""
-    found = set()
-    for change in patching.changes():
-        package = change.target.split(".")[1]
-        service = _PACKAGES.get(package, package)
-        operation = operations_of(service).get(change.target.rsplit(".", 1)[-1])
-        if operation is not None:
-            found.add((service, operation))
-    return found

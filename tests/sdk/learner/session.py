@@ -28,7 +28,7 @@ from sagemaker.train import ModelTrainer
 
 # The SDK tells what it does, and the job's log, through this.
 logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s", stream=sys.stdout)
-SOURCE, DATA = sys.argv[1:3]
+SOURCE = sys.argv[1]
 session = academy.sagemaker_session("climate-series")
 
 
@@ -40,7 +40,7 @@ def trainer(**changes: Any) -> ModelTrainer:
         ),
         "compute": Compute(instance_type="ml.m5.large", instance_count=1, volume_size_in_gb=5),
         "stopping_condition": StoppingCondition(max_runtime_in_seconds=600),
-        "input_data_config": [InputData(channel_name="train", data_source=DATA)],
+        "input_data_config": [InputData(channel_name="train", data_source=session.academy_data)],
         "hyperparameters": {"epochs": 3, "rate": 0.5},
         "environment": {"SEASON": "autumn"},
         "sagemaker_session": session,

@@ -20,8 +20,6 @@ DISK_GB = 10
 
 #: What the settler's rule and the settler itself read of an event.
 FIELDS = ("TrainingJobName", "TrainingJobStatus")
-#: What we emit and believe AWS does: compared, and told, beyond what we need.
-STATES = ("InProgress", "Completed")
 
 #: As the broker starts a job: a shell, in it the first `python` on the path; with no other package
 #: index than what is in the image.

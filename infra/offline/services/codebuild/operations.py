@@ -72,7 +72,7 @@ def operation(name: str, support: Support) -> Callable[[Handler], Handler]:
     """Declare the function that performs the operation `name`, as far as `support` goes."""
     method = xform_name(name)
     target = f"{_API}.{method}"
-    because = f"{name} of moto is absent or keeps a record of what ours does for real"
+    because = "moto has none, or keeps a record of what ours does for real"
 
     def declare(function: Handler) -> Handler:
         def on_api(api: Any) -> ActionResult:

@@ -163,7 +163,7 @@ def operation(name: str, support: validation.Support) -> Callable[[Handler], Han
     method = xform_name(name)
 
     def declare(function: Handler) -> Handler:
-        because = f"{name} of moto is absent or keeps a record of what ours does for real"
+        because = "moto has none, or keeps a record of what ours does for real"
 
         def on_backend(backend: Any, request: Request) -> Response:
             present = _without_none(copy.deepcopy(request))

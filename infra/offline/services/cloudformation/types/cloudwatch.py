@@ -1,4 +1,4 @@
-"""Alarms on one metric. Their state is the embedded cloud's own work; see `offline.monitoring`."""
+"""Alarms on one metric. Their state is the embedded cloud's own work; see `services.cloudwatch`."""
 
 # ruff: noqa: ARG002 (the methods of all types have the same arguments)
 from __future__ import annotations
