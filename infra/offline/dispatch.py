@@ -47,8 +47,8 @@ SHARED = Part(
 FENCE = Part(
     title="Everything else",
     emulated=(
-        "services and operations outside the fence (`infra/offline/fence.py`) are refused by name, "
-        "to the administrator too"
+        "services and operations outside the fence (`infra/offline/fence.py`) are refused by "
+        "name, to the administrator too"
     ),
     checked="by client: AWS CLI, boto3: with a status that they do not retry",
     differences="AWS has them",

@@ -100,7 +100,8 @@ def result(outcome: Outcome, budget: Budget, probe: Probe, folder: Path) -> None
     console.print(table)
     counts = {verdict: _count(outcome, verdict) for verdict in Verdict}
     console.print(", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count))
-    console.print(f"At most {usd(budget.total)} of {usd(budget.cap)} were spent.")
+    spent = "; nothing was spent there" if probe.source == "embedded" else ""
+    console.print(f"At most {usd(budget.total)} of {usd(budget.cap)} were reserved{spent}.")
     if outcome.left:
         console.print("[red]This could not be removed:[/red]")
         for line in outcome.left:

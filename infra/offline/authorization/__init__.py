@@ -18,8 +18,8 @@ FIDELITY = Part(
     ),
     differences=(
         "what is not mapped is denied; loopback counts as TLS; CloudFormation's own calls are "
-        "not decided; the administrator may all; resource tags of CloudFormation, CodeBuild, ECR, EventBridge, KMS, Logs, "
-        "Scheduler and SSM, and keys that [iam](iam.md) names, are refused when a policy asks "
-        "for them"
+        "not decided; the administrator may all; resource tags of CloudFormation, CodeBuild, "
+        "ECR, EventBridge, KMS, Logs, Scheduler and SSM, and keys that [iam](iam.md) names, are "
+        "refused when a policy asks for them"
     ),
 )

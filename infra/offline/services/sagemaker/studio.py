@@ -53,7 +53,8 @@ FIDELITY = Part(
         "states pass in milliseconds; idle shutdown is recorded, never triggered; AWS's own "
         "image is this machine's Python; shared spaces, EFS and images that are not the "
         "academy's are refused; credentials are in the environment and do not expire; profiles "
-        "and spaces never fail; `sagemaker:InstanceTypes` never has `system`; the app type in an ARN is compared in lower case"
+        "and spaces never fail; `sagemaker:InstanceTypes` never has `system`; the app type in an "
+        "ARN is compared in lower case"
     ),
 )
 
