@@ -8,12 +8,14 @@ import copy
 import datetime as dt
 import json
 import logging
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from infra.cohort.naming import Names
 from infra.services.guard import handler
 from infra.services.guard.turns import MemoryTurns
 from tests.services.guard_cloud import Academy, Crash, Trouble, images
@@ -583,3 +585,50 @@ def test_whatever_breaks_it_is_one_job_and_its_bill_is_paid(at: int, how: str) -
             academy.sweep()
     assert academy.money().reserved == 0
     assert academy.money().spent == academy.true_cost("ana") > 0
+
+
+# --- what AWS may leave out, and teams that change ------------------------------------------------
+def test_a_job_whose_variables_are_not_told_keeps_its_money(academy_without_variables):
+    academy = academy_without_variables
+    answer = academy.ask(
+        "ana", op="training_job", token=TOKEN, project="climate-series", request=asked()
+    )
+    assert answer["ok"]
+    academy.cloud.move(dt.timedelta(minutes=3))  # the lease is over
+    again = academy.ask(
+        "ana", op="training_job", token=TOKEN, project="climate-series", request=asked()
+    )
+    assert again["ok"]
+    assert again["job"] == answer["job"]
+    budget = academy.ask("ana", op="budget")
+    assert budget["reserved_micro_usd"] == answer["reserved_micro_usd"]
+    assert len(academy.cloud.jobs) == 1
+    academy.cloud.move(dt.timedelta(hours=5))
+    academy.sweep()
+    settled = academy.ask("ana", op="budget")
+    assert settled["reserved_micro_usd"] == 0
+    assert settled["spent_micro_usd"] > 0
+
+
+@pytest.fixture
+def academy_without_variables(monkeypatch):
+    """SageMaker as it would be if DescribeTrainingJob left Environment out."""
+    academy = Academy()
+    told = academy.cloud._job
+    monkeypatch.setattr(
+        academy.cloud, "_job", lambda name: (job := told(name)) and replace(job, token="")
+    )
+    academy.cloud.jobs_last = dt.timedelta(hours=4)
+    return academy
+
+
+def test_a_token_does_not_go_along_to_another_team():
+    academy = Academy()
+    assert academy.train("ana", token="a" * 32)["ok"]
+    parameter = Names("earth").workspace_parameter("ana")
+    mine = academy.cloud.workspaces[parameter]
+    academy.cloud.workspaces[parameter] = {**mine, "team": "heron"}
+    academy.cloud.move(dt.timedelta(minutes=3))
+    refused = academy.train("ana", token="a" * 32)
+    assert not refused["ok"]
+    assert len(academy.cloud.jobs) == 1

@@ -361,9 +361,12 @@ def _run_job(
         raise Misconfigured(f"{name!r} is not a job's name")
     held = guard.ledger.find(call.learner, place.token)
     if held is not None and held.status != "released":
-        if (held.token, held.request) != (asked.token, asked.digest):
+        # The name has the team in it, and a learner may have come to another one.
+        if (held.token, held.request, held.name) != (asked.token, asked.digest, name):
             raise Refusal("input", asked.taken)
-        if held.status == "settled" or job_of(guard, held, guard.cloud.job(name)) is not None:
+        # What has started once never starts again, whatever AWS says of it now.
+        begun = held.status == "settled" or held.started_at is not None
+        if begun or job_of(guard, held, guard.cloud.job(name)) is not None:
             follow_up(guard, held, call.now)
             return _train_answer(held)
         if call.now <= held.lease_until:

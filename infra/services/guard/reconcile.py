@@ -22,7 +22,7 @@ from infra.services.guard import ledger, money
 from infra.services.guard.cloud import App, Cloud, CloudError, Job
 from infra.services.guard.ledger import Change, Changed, Ledger, Reservation
 from infra.services.guard.settings import Settings
-from infra.services.guard.training import code_uri
+from infra.services.guard.training import code_root, code_uri
 
 log = logging.getLogger(__name__)
 
@@ -67,12 +67,18 @@ def app_of(held: Reservation, app: App | None) -> App | None:
 
 def job_of(guard: Guard, held: Reservation, job: Job | None) -> Job | None:
     """`job` if it is the one that `held` pays for: its name has a part of the token, and it carries
-    the whole one, in a variable or as the place of its code. Only the broker writes either."""
+    the whole one, in a variable or as the place of its code. Only the broker writes either.
+
+    A job that carries neither is taken for it: nobody but the broker starts one of this name, and
+    to call it another's would free the money that it spends.
+    """
     if job is None:
         return None
     if job.token:
         return job if job.token == held.token else None
-    return job if job.code == code_uri(guard.settings, held.team, held.token) else None
+    if job.code.startswith(f"s3://{guard.settings.work_bucket}/{code_root(held.team)}"):
+        return job if job.code == code_uri(guard.settings, held.team, held.token) else None
+    return job
 
 
 def follow_up(guard: Guard, held: Reservation, now: dt.datetime) -> Reservation:

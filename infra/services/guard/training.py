@@ -55,9 +55,14 @@ def image(region: str, instance: str) -> str:
     return f"{REGISTRY.format(region=region)}/{name}"
 
 
+def code_root(team: str) -> str:
+    """Where in `work` the learner's library puts the code of a team's jobs."""
+    return f"{Names.team_prefix(team)}code/"
+
+
 def code_prefix(team: str, token: str) -> str:
     """Where in `work` the learner's library put the code of the job with this token."""
-    return f"{Names.team_prefix(team)}code/{token}/"
+    return f"{code_root(team)}{token}/"
 
 
 def code_uri(settings: Settings, team: str, token: str) -> str:
