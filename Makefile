@@ -12,10 +12,10 @@ export OMP_WAIT_POLICY := PASSIVE
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 export JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION := 1
 
-.PHONY: help install demo test test-slow test-clients test-sdk lint format fidelity lock image clean
+.PHONY: help install demo test test-slow test-exhaustive test-clients test-sdk lint format fidelity lock image clean
 
 help: ## this list
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 install: .venv/.installed node_modules/.installed ## everything the other targets need (about 2 minutes)
 
@@ -35,10 +35,13 @@ demo: install ## a whole small academy on the embedded cloud, from deploy to des
 	$(VENV)/cohort demo $(if $(KEEP),--keep)
 
 test: install ## the tests, on both cores (under 10 minutes)
-	$(VENV)/python -m pytest -n 2 --dist loadfile -m "not (slow or clients or sdk)"
+	$(VENV)/python -m pytest -n 2 --dist loadfile -m "not (slow or clients or sdk or exhaustive)"
 
 test-slow: install ## tests that take minutes: all notebooks, a cohort's life on images of its own
-	$(VENV)/python -m pytest -n 2 --dist loadfile -m slow
+	$(VENV)/python -m pytest -n 2 --dist loadfile -m "slow and not exhaustive"
+
+test-exhaustive: install ## every fault, every type, every resource that may fail, in turn (half an hour)
+	$(VENV)/python -m pytest -n 2 --dist loadfile -m exhaustive
 
 test-clients: install ## official clients against the embedded cloud: AWS CLI, CDK CLI, another IAM simulator
 	$(VENV)/python -m pytest -n 2 --dist loadfile -m clients

@@ -261,21 +261,60 @@ def test_records_of_another_place_are_left_alone(cloud, tmp_path):
     assert "No record" in on(cloud, tmp_path, "--clean", "--yes").output
 
 
+def test_a_forged_record_removes_nothing_of_others(cloud, tmp_path):
+    s3, kms = client(cloud, "s3"), client(cloud, "kms")
+    s3.create_bucket(Bucket="earth-vault")
+    s3.put_object(Bucket="earth-vault", Key="kept", Body=b"x")
+    key = kms.create_key(Tags=[{"TagKey": "Name", "TagValue": "vault"}])["KeyMetadata"]["KeyId"]
+    before = standing(cloud)
+    header = {"run": "cafecafe", "account": ACCOUNT, "region": "us-east-1", "source": "embedded"}
+    record = Ledger(tmp_path / "cafecafe" / "made.jsonl", header)
+    record.intend("bucket", "q", name="earth-vault")
+    entry = record.intend("key", "q", name="academy-probe-cafecafe-notices")
+    record.learn(entry, id=key)
+    record.close()
+    shown = on(cloud, tmp_path, "--clean", "--yes")
+    assert shown.exit_code == 1
+    assert "bucket earth-vault: refused" in shown.output
+    assert f"refused: {key} is named vault on AWS" in shown.output
+    assert standing(cloud) == before
+    assert s3.list_objects_v2(Bucket="earth-vault")["KeyCount"] == 1
+    s3.delete_object(Bucket="earth-vault", Key="kept")
+    s3.delete_bucket(Bucket="earth-vault")
+    kms.schedule_key_deletion(KeyId=key, PendingWindowInDays=7)
+
+
+#: The command, whose app comes to nothing but waiting: it cannot be over before it is told to end.
+WAITS = """
+import os, pathlib, time
+from infra.cli.main import cohort
+from infra.cli.probe.asking import studio
+
+def waits(*_):
+    pathlib.Path(os.environ["WAITS"]).touch()
+    time.sleep(600)
+
+studio.running = waits
+cohort()
+"""
+
+
 def started(cloud: Cloud, out: Path) -> subprocess.Popen[str]:
-    """A run as a process of its own, that has just asked for an app."""
+    """A run as a process of its own, that has asked for an app and waits for it."""
+    waits = out.with_name(f"{out.name}-waits")
     process = subprocess.Popen(
         [
-            *(sys.executable, "-m", "infra.cli.main", "probe", "--account", ACCOUNT, "--yes"),
+            *(sys.executable, "-c", WAITS, "probe", "--account", ACCOUNT, "--yes"),
             *("--only", "default-image", "--endpoint-url", cloud.endpoint, "--out", str(out)),
         ],
         cwd=HERE,
-        env={**os.environ, "COLUMNS": "200"},
+        env={**os.environ, "COLUMNS": "200", "WAITS": str(waits)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
     deadline = time.monotonic() + 120
-    while not any('"kind": "app"' in path.read_text() for path in out.glob("*/made.jsonl")):
+    while not waits.exists():
         if process.poll() is not None or time.monotonic() > deadline:
             process.kill()
             pytest.fail(f"the run asked for no app: {process.communicate()[0]}")
@@ -298,7 +337,7 @@ def test_a_run_that_is_killed_half_way_is_cleaned_up_by_the_next(cloud, tmp_path
 
 
 @pytest.mark.clients
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_run_that_is_told_to_end_cleans_up_itself(cloud, tmp_path, number):
     before = standing(cloud)
     process = started(cloud, tmp_path)

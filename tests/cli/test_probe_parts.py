@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from infra.cli.probe.asking import objects, studio
-from infra.cli.probe.budget import CAP_MICRO_USD, Budget, Instance, bound, units
+from infra.cli.probe.budget import CAP_MICRO_USD, Budget, Instance, Units, bound, units
 from infra.cli.probe.ledger import Busy, Ledger
 from infra.cli.probe.permissions import policy
 from infra.cli.probe.probing import TookTooLong
@@ -71,6 +72,14 @@ def test_all_questions_together_stay_below_the_cap_whatever_happens():
     budget = Budget("us-east-1")
     assert [budget.reserve(wanted_of(each)) for each in QUESTIONS] == [None] * len(QUESTIONS)
     assert 0 < budget.total < CAP_MICRO_USD == 2_000_000
+
+
+def test_a_key_that_stays_for_three_days_is_paid_for():
+    [encrypted] = [each for each in QUESTIONS if each.id == "encrypted-topic"]
+    [key] = [
+        each for each in encrypted.costs if isinstance(each, Units) and each.price == "kms_key"
+    ]
+    assert key.quantity >= Decimal(3) / 28
 
 
 def test_what_does_not_fit_is_not_reserved_and_says_how_much_is_left():
@@ -175,14 +184,15 @@ def test_the_record_of_a_run_that_is_going_is_left_alone(tmp_path):
 
 def test_what_does_not_go_is_told_and_the_rest_is_removed(tmp_path, monkeypatch):
     scripted = Scripted(tmp_path)
-    for name in ("first", "second"):
+    names = [f"/aws/lambda/{scripted.probe.name(each)}" for each in ("first", "second")]
+    for name in names:
         scripted.probe.note("log-group", name)
     logs = scripted.stub("logs")
     logs.add_client_error("delete_log_group", "OperationAbortedException", "busy", 400)
     logs.add_client_error("delete_log_group", "ResourceNotFoundException", "no such group", 400)
     failures = scripted.probe.remove()
-    assert [each.split(":")[0] for each in failures] == ["log-group second"]
-    assert [entry.name["name"] for entry in scripted.probe.ledger.standing()] == ["second"]
+    assert [each.split(":")[0] for each in failures] == [f"log-group {names[1]}"]
+    assert [entry.name["name"] for entry in scripted.probe.ledger.standing()] == names[1:]
 
 
 # --- errors and interruptions ---------------------------------------------------------------------
@@ -205,12 +215,13 @@ def test_a_question_that_goes_wrong_tells_nothing_and_stops_no_other(tmp_path, e
 
 def test_ctrl_c_removes_what_was_made_and_asks_no_more(tmp_path):
     scripted = Scripted(tmp_path)
+    left = f"/aws/lambda/{scripted.probe.name('left')}"
 
     def interrupted(probe):
-        probe.note("log-group", "left")
+        probe.note("log-group", left)
         raise KeyboardInterrupt
 
-    scripted.stub("logs").add_response("delete_log_group", {}, {"logGroupName": "left"})
+    scripted.stub("logs").add_response("delete_log_group", {}, {"logGroupName": left})
     questions = [_question("first", interrupted), _question("second", lambda _: 1 / 0)]
     outcome = ask_all(scripted.probe, Budget("us-east-1"), questions)
     assert outcome.interrupted
@@ -244,6 +255,20 @@ SCRUBBER = {
         ('{"sessionToken": 1, "SessionToken": "a\\"b"}', '"SessionToken":"REDACTED"'),
         ("<RequestId>abc</RequestId>", "<RequestId>REDACTED</RequestId>"),
         ("763104351884.dkr.ecr", "763104351884.dkr.ecr"),
+        ("/users/jane.doe%40science.example/x", "/users/someone@example.com/x"),
+        ("jane%2540science.example", "someone@example.com"),
+        ("arn:aws:kms:us-east-1:999988887777:key/x", "arn:aws:kms:us-east-1:111122223333:key/x"),
+        ("arn%3Aaws%3Aiam%3A%3A999988887777%3Arole", "arn%3Aaws%3Aiam%3A%3A111122223333%3Arole"),
+        ("arn:aws:ecr:us-east-1:763104351884:repository", ":763104351884:repository"),
+        ("from 2600:1f18::1a2b at 12:30:45", "from 2001:db8::1 at 12:30:45"),
+        ("fe80::1 and arn:aws:s3:::b", "fe80::1 and arn:aws:s3:::b"),
+        (
+            '"{\\"SecretAccessKey\\":\\"abc\\",\\"a\\":1}"',
+            '\\"SecretAccessKey\\":\\"REDACTED\\",\\"a',
+        ),
+        ("role/AWSReservedSSO_Admin_0123456789abcdef/x", "role/AWSReservedSSO_REDACTED/x"),
+        ('{"sessionToken": "abc"}', '"sessionToken":"REDACTED"'),
+        ("janet's jane_1 %2Fjane", "janet's owner_1 %2Fowner"),
     ],
 )
 def test_what_names_the_account_or_its_people_is_replaced(text, shown):
@@ -262,6 +287,7 @@ def test_the_same_thing_has_the_same_placeholder_and_another_has_another():
 def test_members_that_are_secrets_are_replaced_whatever_they_hold():
     given = {"Credentials": {"AccessKeyId": "ASIA", "SecretAccessKey": "x", "SessionToken": "y"}}
     assert set(Scrubber(**SCRUBBER).value(given)["Credentials"].values()) == {REDACTED}
+    assert Scrubber(**SCRUBBER).value({"sessionToken": "y"}) == {"sessionToken": REDACTED}
 
 
 # --- permissions ----------------------------------------------------------------------------------

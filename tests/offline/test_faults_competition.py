@@ -252,6 +252,7 @@ FAULTS = [
 ]
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda f: f"{f.kind}-{f.service}-{f.match}")
 def test_whatever_goes_wrong_each_submission_counts_once(
     competition: Competition, fault: Fault
@@ -261,7 +262,9 @@ def test_whatever_goes_wrong_each_submission_counts_once(
     all_is_well(competition)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.exhaustive) for seed in (1, 2))]
+)
 def test_when_everything_goes_wrong_the_board_is_the_same(
     competition: Competition, seed: int
 ) -> None:

@@ -12,9 +12,6 @@ from tests.offline.clients.used_operations import Used, used_operations
 #: Where the project is a client of AWS itself, also beside the embedded cloud.
 ELSEWHERE = {"pricing"}
 
-#: Found by a name that another service's operation has: CodeBuild's ListProjects.
-NAMESAKES = {("sagemaker", "ListProjects")}
-
 assert server.EXTENSIONS  # importing the server declares every change
 
 
@@ -27,6 +24,4 @@ def served_operations() -> Used:
         served[service] |= set(mapped)
     for service, operation in fence.changed():
         served[service].add(operation)
-    for service, operation in NAMESAKES:
-        served[service].discard(operation)
     return {service: served[service] for service in sorted(served) if service not in ELSEWHERE}

@@ -54,6 +54,7 @@ NAMESAKES = {
     ("events", "CreateConnection"): "websocket.create_connection",
     ("sagemaker", "CreateJob"): "the guard's create_job",
     ("sagemaker", "ListAliases"): "of KMS, and of Lambda",
+    ("sagemaker", "ListProjects"): "of CodeBuild",
     ("sagemaker", "Search"): "of regular expressions",
     ("sagemaker", "StopJob"): "the guard's stop_job",
     ("sqs", "AddPermission"): "of Lambda",

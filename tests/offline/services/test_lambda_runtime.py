@@ -16,6 +16,7 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from moto.awslambda.models import lambda_backends
 
 from infra.offline.services import lambda_runtime
 from tests.offline.small_cloud import ACCOUNT, REGION, SmallCloud, small_cloud, zipped
@@ -44,6 +45,14 @@ def test_the_handler_gets_the_event_and_its_answer_comes_back(cloud: SmallCloud)
     assert reply["Answer"] == {"got": {"a": [1, 2]}}
     assert reply["ExecutedVersion"] == "$LATEST"
     assert "FunctionError" not in reply
+
+
+def test_a_service_of_motos_that_calls_a_function_runs_it(cloud: SmallCloud) -> None:
+    cloud.function("by-moto", "def handler(event, context): return {'told': event}")
+    function = lambda_backends[ACCOUNT][REGION].get_function("by-moto")
+    payload, failed, _ = function._invoke_lambda({"Records": []})
+    assert json.loads(payload) == {"told": {"Records": []}}
+    assert not failed
 
 
 def test_the_worker_stays_warm_between_calls(cloud: SmallCloud) -> None:

@@ -26,7 +26,7 @@ from tests.offline.services.cloudformation import academy_stacks, snapshot
 from tests.offline.services.cloudformation.academy_stacks import ACCOUNT, REGION, Deployer, Template
 from tests.offline.services.cloudformation.test_rolls_back_exactly import without_retention
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.exhaustive
 
 #: Needs container images that were pushed; tried in test_resource_types.py.
 FROM_CONTAINERS = {

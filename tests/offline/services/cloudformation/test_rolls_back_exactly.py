@@ -23,6 +23,10 @@ FOUNDATION, GUARD, COMPETITION, TEAM = (
     f"earth-2026-fall-{name}" for name in ("Foundation", "Guard", "Competition", "Team-falcon")
 )
 STACKS = (FOUNDATION, GUARD, COMPETITION, TEAM, "Academy-Images-Build")
+#: A team's is tried in each change of the code, the others by `make test-exhaustive`.
+TRIED = [
+    pytest.param(name, marks=() if name == TEAM else pytest.mark.exhaustive) for name in STACKS
+]
 #: The stacks without a start script, whose tags make another one of it under the same name.
 TAGS = {name: {"stack": "mutated"} for name in STACKS if name != FOUNDATION}
 
@@ -82,7 +86,7 @@ def fail_everywhere(
         place += 1
 
 
-@pytest.mark.parametrize("tried", STACKS)
+@pytest.mark.parametrize("tried", TRIED)
 def test_a_creation_that_fails_anywhere_leaves_nothing(tried, ground, templates):
     template = without_retention(templates[tried])
     steps, wrong = fail_everywhere(
@@ -95,7 +99,7 @@ def test_a_creation_that_fails_anywhere_leaves_nothing(tried, ground, templates)
 
 
 @pytest.mark.parametrize("replaced", [False, True], ids=["changed", "replaced"])
-@pytest.mark.parametrize("tried", STACKS)
+@pytest.mark.parametrize("tried", TRIED)
 def test_an_update_that_fails_anywhere_leaves_what_was(tried, replaced, ground, templates):
     template = without_retention(templates[tried])
     assert ground.deploy(tried, template).status == "CREATE_COMPLETE"
