@@ -268,7 +268,7 @@ SCRUBBER = {
         ),
         ("role/AWSReservedSSO_Admin_0123456789abcdef/x", "role/AWSReservedSSO_REDACTED/x"),
         ('{"sessionToken": "abc"}', '"sessionToken":"REDACTED"'),
-        ("janet's jane_1 %2Fjane", "janet's owner_1 %2Fowner"),
+        ("janet's mjane jane_1 %2Fjane", "janet's mjane owner_1 %2Fowner"),
     ],
 )
 def test_what_names_the_account_or_its_people_is_replaced(text, shown):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import ipaddress
 import json
 import os
@@ -18,6 +19,7 @@ from urllib.parse import urlsplit
 import boto3
 import click
 from botocore.config import Config
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from infra.cli.prices import API_REGION
@@ -30,7 +32,7 @@ from infra.cli.probe.probing import Probe
 from infra.cli.probe.question import Answer, Question, Verdict
 from infra.cli.probe.questions import QUESTIONS, by_id
 from infra.cli.probe.recording import TRANSCRIPTS, Recorder
-from infra.cli.probe.run import Outcome, ask_all
+from infra.cli.probe.run import Outcome, ask_all, minutes
 from infra.cli.probe.scrubbing import Scrubber
 from infra.cli.terminal import Refused, console, without_traceback
 
@@ -44,6 +46,7 @@ _CONFIG: dict[str, Any] = {
     "read_timeout": 70,
     "retries": {"mode": "standard", "total_max_attempts": 4},
 }
+_ONCE = {"mode": "standard", "total_max_attempts": 1}
 
 
 @click.command()
@@ -172,12 +175,16 @@ class _Place:
         more: dict[str, Any] = {"proxies": {}} if self.endpoint else {}
         # On AWS an endpoint from the environment or a profile is none of ours.
         more["ignore_configured_endpoint_urls"] = True
-        return session.client(
-            service,
-            region_name=region,
-            endpoint_url=self.endpoint,
-            config=Config(**_CONFIG, **more),
-        )
+
+        def of(config: dict[str, Any]) -> Any:
+            return session.client(
+                service,
+                region_name=region,
+                endpoint_url=self.endpoint,
+                config=Config(**config, **more),
+            )
+
+        return _Careful(of(_CONFIG), of({**_CONFIG, "retries": _ONCE}))
 
     def caller(self, account: str) -> Mapping[str, str]:
         """Who asks; only if the account is the one that was named."""
@@ -213,6 +220,20 @@ def _owners_session(region: str) -> Any:
     return session
 
 
+class _Careful:
+    """A client that repeats what may be repeated, and asks for a thing to be made once only.
+
+    botocore repeats a request whose answer was lost; of a key, a network or a domain that would
+    make a second one, of which the record knows nothing.
+    """
+
+    def __init__(self, repeating: Any, once: Any) -> None:
+        self._repeating, self._once = repeating, once
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._once if name.startswith("create_") else self._repeating, name)
+
+
 def _require_loopback(endpoint: str) -> None:
     host = urlsplit(endpoint).hostname or ""
     with contextlib.suppress(ValueError):
@@ -225,6 +246,39 @@ def _require_loopback(endpoint: str) -> None:
 
 
 # --- a run ----------------------------------------------------------------------------------------
+#: Credentials that botocore renews by itself for as long as the machine has them.
+_RENEWED = ("iam-role", "container-role", "assume-role-with-web-identity")
+
+
+def _require_lasting(credentials: Any, planned: int) -> None:
+    """Refuse credentials that end before the run does: nothing could be removed with them.
+
+    Those of a sign-in (SSO, a role behind MFA, a process) botocore renews only as long as that
+    lasts, and of a bare session token the end is not known: that is said.
+    """
+    frozen = credentials.get_frozen_credentials()  # of some the end is known only then
+    method = getattr(credentials, "method", "")
+    # botocore has no public name for it (botocore.credentials.RefreshableCredentials).
+    expiry = getattr(credentials, "_expiry_time", None)
+    if method in _RENEWED or (expiry is None and not frozen.token):
+        return
+    if expiry is None:
+        console.print(
+            f"[yellow]When these credentials end is not known; the run takes {planned} minutes, "
+            "and what they cannot remove waits for --clean.[/yellow]"
+        )
+        return
+    if expiry >= dt.datetime.now(dt.UTC) + dt.timedelta(minutes=planned):
+        return
+    ends = f"the credentials end {expiry:%H:%M} UTC, and the run takes {planned} minutes"
+    if method == "env":
+        raise Refused(f"{ends}: nothing was started; take longer ones, or fewer questions (--only)")
+    console.print(
+        f"[yellow]{ends}: they are renewed only while your sign-in lasts. If it does not, sign in "
+        "again and run --clean.[/yellow]"
+    )
+
+
 def _run(
     account: str,
     region: str,
@@ -235,6 +289,8 @@ def _run(
 ) -> None:
     place = _Place(region, endpoint)
     caller = place.caller(account)
+    if place.source == AWS:
+        _require_lasting(place.session(None).get_credentials(), minutes(questions, image=image))
     run = secrets.token_hex(4)
     folder = out / run
     made = Ledger(
@@ -294,16 +350,26 @@ def _probe(
 
 @contextlib.contextmanager
 def _terminable() -> Iterator[None]:
-    """A polite request to end is as Ctrl-C: it cleans up."""
+    """A polite request to end, and the end of the terminal, are as Ctrl-C: it cleans up."""
 
-    def interrupt(*_: Any) -> None:
+    def interrupt(number: int, _: Any) -> None:
+        if number == signal.SIGHUP:
+            # A terminal that is closed says so more than once, and must not end the removal.
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    # Under nohup the end of the terminal is ignored, and stays so.
+    numbers = [
+        each
+        for each in (signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(each) is not signal.SIG_IGN
+    ]
+    before = {number: signal.signal(number, interrupt) for number in numbers}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextlib.contextmanager
@@ -356,7 +422,7 @@ def _clean(account: str, region: str, out: Path, endpoint: str | None, *, yes: b
         for record in records:
             left += _probe(place, record, record.path.parent, caller).remove()
     for line in left:
-        console.print(f"[red]still there:[/red] {line}", soft_wrap=True)
+        console.print(f"[red]still there:[/red] {escape(line)}", soft_wrap=True)
     if left:
         raise Refused(f"{len(left)} things could not be removed; run it again later")
     console.print("Everything is removed.")

@@ -64,8 +64,11 @@ class Ledger:
         self.header: dict[str, str] = {}
         self.entries: list[Entry] = []
         self._file.seek(0)
-        for line in _lines(self._file.read()):
+        text = self._file.read()
+        for line in _lines(text):
             self._take(line)
+        # What follows a line within which a process died must not be glued to it.
+        self._lead = "\n" if text and not text.endswith("\n") else ""
         if not self.header and header is not None:
             self._write({"record": dict(header)})
 
@@ -95,7 +98,8 @@ class Ledger:
         self._file.close()
 
     def _write(self, line: dict[str, Any]) -> None:
-        self._file.write(json.dumps(line) + "\n")
+        self._file.write(f"{self._lead}{json.dumps(line)}\n")
+        self._lead = ""
         self._file.flush()
         os.fsync(self._file.fileno())
         self._take(line)

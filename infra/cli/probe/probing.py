@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -37,6 +37,10 @@ _DENIED = (
     "AuthorizationError",
     "UnauthorizedOperation",
 )
+
+
+#: What ends an app whose removal failed: its schedule, in its group, under its role.
+_ENDS_APPS = ("schedule", "schedule-group", "role")
 
 
 class TookTooLong(Exception):
@@ -293,15 +297,38 @@ class Probe:
         return self.pace.now()
 
     # --- removing ---------------------------------------------------------------------------------
-    def remove(self, group: str | None = None) -> list[str]:
-        """Remove what stands (of `group`), the youngest first; returns what did not go, and why."""
+    def remove(self, kinds: Collection[str] | None = None) -> list[str]:
+        """Remove what stands (of `kinds`), apps first, then the youngest first; returns what did
+        not go, and why.
+
+        An app that does not go bills until its schedule ends it, so then schedules, their groups
+        and roles are kept.
+        """
         failures = []
-        for entry in self.ledger.standing(group):
+        app_stands = False
+        for entry in sorted(self.ledger.standing(), key=lambda each: each.kind != "app"):
+            if kinds is not None and entry.kind not in kinds:
+                continue
+            if app_stands and entry.kind in _ENDS_APPS:
+                failures.append(f"{entry}: kept, since it may have to end an app that did not go")
+                continue
             self.say(f"removing {entry}")
             try:
-                removal.remove(self.client, entry.kind, entry.at, self.pace)
+                self.remove_thing(entry.kind, entry.at)
             except Exception as error:
                 failures.append(f"{entry}: {error}")
+                app_stands = app_stands or entry.kind == "app"
             else:
                 self.ledger.strike(entry)
         return failures
+
+    def remove_thing(self, kind: str, at: dict[str, str]) -> None:
+        """Remove one thing of this run; raises as `removal.remove`."""
+        removal.remove(
+            self.client,
+            kind,
+            at,
+            self.pace,
+            prefix=self.prefix,
+            unrecorded=self.recorder.silent,
+        )

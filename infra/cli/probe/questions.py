@@ -292,7 +292,7 @@ QUESTIONS: tuple[Question, ...] = (
         alarms.ask_encrypted,
         makes=("key", "topic", "queue", "alarm"),
         costs=(
-            units("kms_key", "0.034", "a key for a day; one that waits to be deleted is free"),
+            units("kms_key", "0.108", "a key for three days; waiting to be deleted it is free"),
             units("kms_request", 100, "messages under it"),
             units("sqs_request", 100, "messages and looks at them"),
             units("sns_request", 100, "messages"),

@@ -8,12 +8,13 @@ what botocore read in it. A line is a call; a file begins with a line that says 
 from __future__ import annotations
 
 import base64
+import contextlib
 import copy
 import datetime as dt
 import io
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,15 @@ class Recorder:
         """From now on record as part of `question`; None: do not record. Returns the one before."""
         before, self._question = self._question, question
         return before
+
+    @contextlib.contextmanager
+    def silent(self) -> Iterator[None]:
+        """Record nothing within: for what may show resources that are none of the run's."""
+        before = self.about(None)
+        try:
+            yield
+        finally:
+            self.about(before)
 
     def scrubbed(self, document: dict[str, Any]) -> dict[str, Any]:
         """A document with the same placeholders as the transcripts."""

@@ -3,12 +3,16 @@
 A removal must do when the thing was never made, when it is half gone, and when it is asked for
 again; so "there is no such thing" is success. What AWS takes a while to remove is waited for, since
 what was made before it cannot go first.
+
+A record is a file, and may be another's or forged: nothing is removed whose name, or whose tag or
+name on AWS where the record has an id alone, is not of the run that the record is about.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +26,13 @@ WAIT_SECONDS = 1200
 LOOK_SECONDS = 10
 
 Clients = Callable[[str], Any]
+Unrecorded = Callable[[], contextlib.AbstractContextManager[None]]
+
+_RUN_PREFIX = re.compile(r"academy-probe-[0-9a-f]{8}")
+#: Groups of AWS's own, in which others have streams, too.
+_LOG_GROUPS = frozenset({"/aws/sagemaker/studio", "/aws/sagemaker/TrainingJobs"})
+#: How KMS says that a key's tags are not to be seen: AWS's own, and what another policy closes.
+_CLOSED_KEY = frozenset({"AccessDeniedException", "NotFoundException"})
 
 _MISSING_CODES = frozenset(
     {
@@ -56,10 +67,18 @@ class StillThere(Exception):
     """A thing that did not go in time."""
 
 
+class NotOurs(Exception):
+    """A record names what is not of its run: it is not touched."""
+
+
 @dataclass(frozen=True)
 class Kind:
     """A kind of thing: what makes it is allowed by `makes`, what removes it by `removes`, on
-    `resource`, in which {prefix}, {account} and {region} stand for themselves."""
+    `resource`, in which {prefix}, {account} and {region} stand for themselves.
+
+    `find`, of what goes by an id: the ids of all that carry the name on AWS. `remove` is called
+    with each of them, never with an id that is merely on record.
+    """
 
     remove: Callable[[Clients, dict[str, str], Pace], None]
     resource: str
@@ -67,6 +86,7 @@ class Kind:
     removes: tuple[str, ...]
     #: What only knows the wildcard.
     anywhere: tuple[str, ...] = ()
+    find: Callable[[Clients, dict[str, str]], list[str]] | None = None
 
     def allowances(self) -> tuple[Allowance, ...]:
         found = [Allowance((*self.makes, *self.removes), self.resource)]
@@ -75,15 +95,85 @@ class Kind:
         return tuple(found)
 
 
-def remove(clients: Clients, kind: str, at: dict[str, str], pace: Pace) -> None:
+def remove(
+    clients: Clients,
+    kind: str,
+    at: dict[str, str],
+    pace: Pace,
+    *,
+    prefix: str,
+    unrecorded: Unrecorded = contextlib.nullcontext,
+) -> None:
     """Remove a thing of `kind`, whose name and ids are `at`.
 
+    Args:
+        prefix: what every name of the run begins with.
+        unrecorded: looking for a thing meets those of others; nothing is recorded within.
+
     Raises:
+        NotOurs: if it is not of this run; nothing was touched.
         ClientError: if AWS refuses for another reason than that it is not there.
         StillThere: if it does not go.
     """
-    with contextlib.suppress(_Gone), _gone_if_missing():
-        KINDS[kind].remove(clients, at, pace)
+    require_ours(kind, at, prefix)
+    find = KINDS[kind].find
+    at = {**at, "run": prefix}
+    if find is None:
+        targets = [at]
+    else:
+        with unrecorded():
+            targets = [{**at, "id": each} for each in find(clients, at)]
+    for target in targets:
+        with contextlib.suppress(_Gone), _gone_if_missing():
+            KINDS[kind].remove(clients, target, pace)
+
+
+def require_ours(kind: str, at: dict[str, str], prefix: str) -> None:
+    """Hold every name in `at` to the names that the run gives.
+
+    Raises:
+        NotOurs: naming what is not one of them.
+    """
+    if not _RUN_PREFIX.fullmatch(prefix):
+        raise NotOurs(f"refused: {prefix} is the prefix of no run")
+    names = {member: at[member] for member in ("name", "within", "space", "arn") if member in at}
+    if kind == "log-streams":
+        group = names.pop("name", "")
+        if group not in _LOG_GROUPS or not at.get("prefix"):
+            raise NotOurs(f"refused: streams of {group} below {at.get('prefix')!r}")
+    for member, value in names.items():
+        own = re.split("[:/]", value)[-1] if member == "arn" else value
+        if kind == "log-group":
+            own = own.removeprefix("/aws/lambda/")
+        if own != prefix and not own.startswith(f"{prefix}-"):
+            raise NotOurs(f"refused: {value} is not of this run, whose names begin {prefix}")
+
+
+def _with_known(
+    at: dict[str, str], carrying: Iterable[str], name_of: Callable[[str], str | None]
+) -> list[str]:
+    """The ids of all things `carrying` the name in `at`, and the one on record, if it has it, too.
+
+    Args:
+        name_of: the name on AWS of the thing with an id.
+
+    Raises:
+        NotOurs: if the id on record is that of something else.
+    """
+    found = list(carrying)
+    # The id of a domain is the end of its ARN.
+    known = at.get("id", "").rsplit("/", 1)[-1]
+    if known and known not in found:
+        try:
+            name = name_of(known)
+        except ClientError as error:
+            if not missing(error):
+                raise
+        else:
+            if name != at["name"]:
+                raise NotOurs(f"refused: {known} is named {name or 'nothing'} on AWS")
+            found.append(known)
+    return found
 
 
 class _Gone(Exception):
@@ -142,7 +232,10 @@ def _log_streams(clients: Clients, at: dict[str, str], _: Pace) -> None:
     )
     for page in pages:
         for stream in page["logStreams"]:
-            logs.delete_log_stream(logGroupName=at["name"], logStreamName=stream["logStreamName"])
+            name = stream["logStreamName"]
+            # A stream carries its space's or its job's name, beside the domain's id.
+            if at["run"] in name:
+                logs.delete_log_stream(logGroupName=at["name"], logStreamName=name)
 
 
 # --- storage, messages ----------------------------------------------------------------------------
@@ -170,23 +263,32 @@ def _topic(clients: Clients, at: dict[str, str], _: Pace) -> None:
 
 def _key(clients: Clients, at: dict[str, str], _: Pace) -> None:
     kms = clients("kms")
-    key = at.get("id") or _key_tagged(kms, at["name"])
-    if key is None or kms.describe_key(KeyId=key)["KeyMetadata"]["KeyState"] == "PendingDeletion":
+    if kms.describe_key(KeyId=at["id"])["KeyMetadata"]["KeyState"] == "PendingDeletion":
         return
     # The shortest wait that KMS takes; a key that waits for its deletion bills nothing.
-    kms.schedule_key_deletion(KeyId=key, PendingWindowInDays=7)
+    kms.schedule_key_deletion(KeyId=at["id"], PendingWindowInDays=7)
 
 
-def _key_tagged(kms: Any, name: str) -> str | None:
-    for page in kms.get_paginator("list_keys").paginate():
-        for each in page["Keys"]:
-            try:
-                tags = kms.list_resource_tags(KeyId=each["KeyId"])["Tags"]
-            except ClientError:
-                continue  # AWS's own keys, and those that another policy closes
-            if {"TagKey": "Name", "TagValue": name} in tags:
-                return str(each["KeyId"])
-    return None
+def _keys(clients: Clients, at: dict[str, str]) -> list[str]:
+    kms = clients("kms")
+
+    def name_of(key: str) -> str | None:
+        tags = kms.list_resource_tags(KeyId=key)["Tags"]
+        return next((str(each["TagValue"]) for each in tags if each["TagKey"] == "Name"), None)
+
+    def carrying() -> Iterator[str]:
+        for page in kms.get_paginator("list_keys").paginate():
+            for each in page["Keys"]:
+                try:
+                    name = name_of(each["KeyId"])
+                except ClientError as error:
+                    if error.response["Error"]["Code"] not in _CLOSED_KEY:
+                        raise
+                    continue
+                if name == at["name"]:
+                    yield str(each["KeyId"])
+
+    return _with_known(at, carrying(), name_of)
 
 
 # --- events, schedules, alarms, budgets -----------------------------------------------------------
@@ -215,40 +317,54 @@ def _budget(clients: Clients, at: dict[str, str], _: Pace) -> None:
 
 
 # --- network --------------------------------------------------------------------------------------
-def _by_name(ec2: Any, operation: str, member: str, identifier: str, name: str) -> str | None:
-    found = getattr(ec2, operation)(Filters=[{"Name": "tag:Name", "Values": [name]}])[member]
-    return str(found[0][identifier]) if found else None
-
-
 def _vpc(clients: Clients, at: dict[str, str], _: Pace) -> None:
-    ec2 = clients("ec2")
-    vpc = at.get("id") or _by_name(ec2, "describe_vpcs", "Vpcs", "VpcId", at["name"])
-    if vpc is not None:
-        ec2.delete_vpc(VpcId=vpc)
+    clients("ec2").delete_vpc(VpcId=at["id"])
+
+
+def _vpcs(clients: Clients, at: dict[str, str]) -> list[str]:
+    return _by_tag(at, lambda **given: clients("ec2").describe_vpcs(**given)["Vpcs"], "VpcId")
 
 
 def _subnet(clients: Clients, at: dict[str, str], _: Pace) -> None:
-    ec2 = clients("ec2")
-    subnet = at.get("id") or _by_name(ec2, "describe_subnets", "Subnets", "SubnetId", at["name"])
-    if subnet is not None:
-        ec2.delete_subnet(SubnetId=subnet)
+    clients("ec2").delete_subnet(SubnetId=at["id"])
+
+
+def _subnets(clients: Clients, at: dict[str, str]) -> list[str]:
+    return _by_tag(
+        at, lambda **given: clients("ec2").describe_subnets(**given)["Subnets"], "SubnetId"
+    )
+
+
+def _by_tag(at: dict[str, str], describe: Callable[..., Any], identifier: str) -> list[str]:
+    """The ids of what carries the tag Name; `identifier` is the member, and with an s the
+    parameter, that has an id."""
+
+    def name_of(known: str) -> str | None:
+        [found] = describe(**{f"{identifier}s": [known]})
+        tags = {each["Key"]: str(each["Value"]) for each in found.get("Tags", ())}
+        return tags.get("Name")
+
+    carrying = describe(Filters=[{"Name": "tag:Name", "Values": [at["name"]]}])
+    return _with_known(at, (str(each[identifier]) for each in carrying), name_of)
 
 
 # --- SageMaker ------------------------------------------------------------------------------------
-def _domain_id(sagemaker: Any, name: str) -> str | None:
-    for page in sagemaker.get_paginator("list_domains").paginate():
-        for each in page["Domains"]:
-            if each["DomainName"] == name:
-                return str(each["DomainId"])
-    return None
+def _domains(clients: Clients, at: dict[str, str]) -> list[str]:
+    sagemaker = clients("sagemaker")
+    pages = sagemaker.get_paginator("list_domains").paginate()
+    carrying = [
+        str(each["DomainId"])
+        for page in pages
+        for each in page["Domains"]
+        if each["DomainName"] == at["name"]
+    ]
+    return _with_known(
+        at, carrying, lambda known: str(sagemaker.describe_domain(DomainId=known)["DomainName"])
+    )
 
 
 def _domain(clients: Clients, at: dict[str, str], pace: Pace) -> None:
-    sagemaker = clients("sagemaker")
-    # The id is the end of its ARN.
-    domain = at.get("id", "").rsplit("/", 1)[-1] or _domain_id(sagemaker, at["name"])
-    if domain is None:
-        return
+    sagemaker, domain = clients("sagemaker"), at["id"]
     _until_steady(lambda: sagemaker.describe_domain(DomainId=domain)["Status"], pace)
     sagemaker.delete_domain(DomainId=domain, RetentionPolicy={"HomeEfsFileSystem": "Delete"})
     _until_gone(lambda: sagemaker.describe_domain(DomainId=domain), pace, f"domain {domain}")
@@ -309,12 +425,13 @@ def _app(clients: Clients, at: dict[str, str], pace: Pace) -> None:
 def _job(clients: Clients, at: dict[str, str], pace: Pace) -> None:
     sagemaker = clients("sagemaker")
     named = {"TrainingJobName": at["name"]}
-    for attempt in range(WAIT_SECONDS // LOOK_SECONDS):
+    for _ in range(WAIT_SECONDS // LOOK_SECONDS):
         status = sagemaker.describe_training_job(**named)["TrainingJobStatus"]
         if status in ("Completed", "Failed", "Stopped"):
             break
-        if attempt == 0 and status == "InProgress":
-            with contextlib.suppress(ClientError):  # it ended between the look and the stop
+        if status == "InProgress":
+            # It ended between the look and the stop, or AWS is busy: the next look tells.
+            with contextlib.suppress(ClientError):
                 sagemaker.stop_training_job(**named)
         pace.look(LOOK_SECONDS)
     else:
@@ -384,6 +501,7 @@ KINDS: dict[str, Kind] = {
         ("sagemaker:CreateDomain", "sagemaker:AddTags"),
         ("sagemaker:DescribeDomain", "sagemaker:DeleteDomain"),
         anywhere=("sagemaker:ListDomains",),
+        find=_domains,
     ),
     "function": Kind(
         _function,
@@ -404,6 +522,7 @@ KINDS: dict[str, Kind] = {
         ("kms:TagResource", "kms:PutKeyPolicy"),
         ("kms:DescribeKey", "kms:ScheduleKeyDeletion", "kms:ListResourceTags"),
         anywhere=("kms:CreateKey", "kms:ListKeys"),
+        find=_keys,
     ),
     "log-group": Kind(
         _log_group,
@@ -489,6 +608,7 @@ KINDS: dict[str, Kind] = {
         "*",
         ("ec2:CreateSubnet", "ec2:CreateTags"),
         ("ec2:DescribeSubnets", "ec2:DeleteSubnet"),
+        find=_subnets,
     ),
     "topic": Kind(
         _topic,
@@ -512,5 +632,6 @@ KINDS: dict[str, Kind] = {
         "*",
         ("ec2:CreateVpc", "ec2:CreateTags"),
         ("ec2:DescribeVpcs", "ec2:DeleteVpc"),
+        find=_vpcs,
     ),
 }

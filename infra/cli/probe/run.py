@@ -41,6 +41,13 @@ def wanted_of(question: Question) -> dict[str, tuple[Cost, ...]]:
     return {question.id: question.costs, **{name: SHARED[name].costs for name in question.uses}}
 
 
+def minutes(questions: Iterable[Question], *, image: str | None) -> int:
+    """How long these take on AWS, roughly, with what they share."""
+    asked = [each for each in questions if image or not each.image]
+    shared = {name for each in asked for name in each.uses}
+    return sum(each.minutes for each in asked) + sum(SHARED[name].minutes for name in shared)
+
+
 def ask_all(
     probe: Probe,
     budget: Budget,

@@ -14,7 +14,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from infra.constructs.arns import DEEP_LEARNING_CONTAINERS_ACCOUNT
+
 ACCOUNT = "123456789012"
+#: In the place of any other account's number.
+OTHER_ACCOUNT = "111122223333"
+#: Not replaced: the placeholders, and the account of AWS's containers, which the broker names.
+_KNOWN_ACCOUNTS = frozenset({ACCOUNT, OTHER_ACCOUNT, DEEP_LEARNING_CONTAINERS_ACCOUNT})
 RUN = "00000000"
 ENDPOINT = "http://cloud.invalid"
 REDACTED = "REDACTED"
@@ -23,13 +29,16 @@ REDACTED = "REDACTED"
 SECRET_MEMBERS = frozenset(
     {
         "AccessKeyId",
+        "accessKeyId",
         "AuthorizedUrl",
         "authorizationToken",
         "DisplayName",
         "Location",  # of a function's code: a presigned URL
         "ReceiptHandle",
         "SecretAccessKey",
+        "secretAccessKey",
         "SessionToken",
+        "sessionToken",
     }
 )
 
@@ -56,7 +65,14 @@ PLACEHOLDER = re.compile(
     r"|AXXAEXAMPLE\d{10}|TOKEN\d{9}"
 )
 
-_EMAIL = re.compile(r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)+")
+#: A name as a word of its own, also behind an encoded character; not "ops" within "stops".
+_WHOLE = r"(?:(?<![A-Za-z0-9])|(?<=%[0-9A-Fa-f][0-9A-Fa-f])|(?<=\\[nrt])){}(?![A-Za-z0-9])"
+#: Also percent-encoded, once or more often, as in a path.
+_EMAIL = re.compile(r"[\w.+%-]+(?:@|%(?:25)*40)[\w-]+(?:\.[\w-]+)+")
+_IN_ARN = re.compile(r"(?i)(arn(:|%3A)aws[\w-]*\2[\w-]*\2[\w-]*\2)(\d{12})(?!\d)")
+#: The role of a person who signed in with IAM Identity Center.
+_SSO_ROLE = re.compile(r"AWSReservedSSO_[\w+=.@-]+")
+_ADDRESS_6 = re.compile(r"(?<![\w:.])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4}(?![\w:])")
 _ADDRESS = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.]|/)")
 _SIGNED = re.compile(
     r"(?i)\b(X-Amz-(?:Signature|Credential|Security-Token|SignedHeaders)|AWSAccessKeyId|Signature)="
@@ -65,6 +81,10 @@ _SIGNED = re.compile(
 _HIDDEN = "|".join(sorted(SECRET_MEMBERS | TOKEN_MEMBERS))
 _IN_XML = re.compile(rf"<(?P<tag>{_HIDDEN})>[^<]*</(?P=tag)>|<Owner>.*?</Owner>", re.DOTALL)
 _IN_JSON = re.compile(rf'"(?P<key>{_HIDDEN})"\s*:\s*"(?:[^"\\]|\\.)*"')
+#: The same within a JSON text that is a text of another.
+_IN_ESCAPED_JSON = re.compile(
+    rf'(?P<quote>\\+")(?P<key>{_HIDDEN})(?P=quote)\s*:\s*(?P=quote).*?(?<!\\)(?P=quote)'
+)
 _REQUEST_ID = re.compile(r"<(RequestId|HostId)>[^<]*</\1>")
 #: A page of an S3 event, "request-id": sixteen hexadecimal digits in capitals.
 _S3_REQUEST = re.compile(r"\b[A-F0-9]*\d[A-F0-9]*(?<=\b[A-F0-9]{16})\b")
@@ -89,17 +109,23 @@ class Scrubber:
     def text(self, text: str) -> str:
         """`text` with placeholders in the place of all that names account or people."""
         for owner in sorted(filter(None, self.owners), key=len, reverse=True):
-            text = text.replace(owner, _owner(owner))
+            text = re.sub(_WHOLE.format(re.escape(owner)), _owner(owner), text)
         if self.endpoint:
             text = text.replace(self.endpoint, ENDPOINT)
         text = text.replace(f"academy-probe-{self.run}", f"academy-probe-{RUN}")
         text = text.replace(self.run, RUN).replace(self.account, ACCOUNT)
+        text = _IN_ARN.sub(_account, text)
+        text = _SSO_ROLE.sub(f"AWSReservedSSO_{REDACTED}", text)
         text = _IN_XML.sub(_redacted_element, text)
         text = _IN_JSON.sub(lambda found: f'"{found["key"]}":"{REDACTED}"', text)
+        text = _IN_ESCAPED_JSON.sub(
+            lambda found: "{0}{1}{0}:{0}{2}{0}".format(found["quote"], found["key"], REDACTED), text
+        )
         text = _REQUEST_ID.sub(lambda found: f"<{found[1]}>{REDACTED}</{found[1]}>", text)
         text = _SIGNED.sub(lambda found: f"{found[1]}={REDACTED}", text)
         text = _EMAIL.sub("someone@example.com", text)
         text = _ADDRESS.sub(_address, text)
+        text = _ADDRESS_6.sub(_address_6, text)
         text = _S3_REQUEST.sub("0123456789ABCDEF", text)
         for pattern, form in _IDS:
             text = pattern.sub(functools.partial(self._replaced, form), text)
@@ -138,6 +164,17 @@ def _owner(name: str) -> str:
 def _redacted_element(found: re.Match[str]) -> str:
     tag = found["tag"] or "Owner"
     return f"<{tag}>{REDACTED}</{tag}>"
+
+
+def _account(found: re.Match[str]) -> str:
+    return found[1] + (found[3] if found[3] in _KNOWN_ACCOUNTS else OTHER_ACCOUNT)
+
+
+def _address_6(found: re.Match[str]) -> str:
+    try:
+        return "2001:db8::1" if ipaddress.ip_address(found[0]).is_global else found[0]
+    except ValueError:
+        return found[0]
 
 
 def _address(found: re.Match[str]) -> str:

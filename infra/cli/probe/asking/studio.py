@@ -10,7 +10,6 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from infra.cli.probe import removal
 from infra.cli.probe.probing import Probe, TookTooLong, code, denied, message
 from infra.cli.probe.question import Answer, confirmed, contradicted, untold
 from infra.cli.probe.shared import INSTANCE
@@ -87,16 +86,20 @@ def write_stop(probe: Probe, space: str = "") -> dict[str, Any]:
     """Write the stop of an app that is about to be started: the stop precedes the start."""
     scheduler = probe.client("scheduler")
     members = stop(probe, probe.now() + dt.timedelta(seconds=END_SECONDS), space)
-    named = {"GroupName": members["GroupName"], "Name": members["Name"]}
-    try:
-        scheduler.delete_schedule(**named)  # of the app before
-    except ClientError as error:
-        if not removal.missing(error):
-            raise
+
+    def write() -> None:
+        try:
+            scheduler.create_schedule(**members)
+        except ClientError as error:
+            if code(error) != "ConflictException":
+                raise
+            # The stop of the app before, should that still run, is never taken away.
+            scheduler.update_schedule(**members)
+
     probe.make(
         "schedule",
         members["Name"],
-        lambda: probe.in_force(lambda: scheduler.create_schedule(**members)),
+        lambda: probe.in_force(write),
         within=members["GroupName"],
     )
     return members
@@ -124,11 +127,8 @@ def start(
 def end(probe: Probe, space: str = "") -> None:
     """End the app, and wait until it is gone."""
     app = app_of(probe, space)
-    removal.remove(
-        probe.client,
-        "app",
-        {"domain": app["DomainId"], "space": app["SpaceName"], "name": app["SpaceName"]},
-        probe.pace,
+    probe.remove_thing(
+        "app", {"domain": app["DomainId"], "space": app["SpaceName"], "name": app["SpaceName"]}
     )
 
 
@@ -331,15 +331,7 @@ def ask_leftovers(probe: Probe) -> Answer:
     """Remove the workspace but its network, and look what is left in the network."""
     workspace = probe.made["workspace"]
     described = probe.client("sagemaker").describe_domain(DomainId=workspace["domain"])
-    failures = []
-    for entry in probe.ledger.standing():
-        if entry.kind in ("app", "schedule", "space", "profile", "domain"):
-            try:
-                removal.remove(probe.client, entry.kind, entry.at, probe.pace)
-            except (ClientError, removal.StillThere) as error:
-                failures.append(f"{entry}: {error}")
-            else:
-                probe.ledger.strike(entry)
+    failures = probe.remove(kinds=("app", "schedule", "space", "profile", "domain"))
     # From here on there is no workspace for anybody.
     probe.failed["workspace"] = "it was removed to see what it leaves behind"
     del probe.made["workspace"]
