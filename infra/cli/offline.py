@@ -65,6 +65,10 @@ def up(
             for name, value in cloud.client_environment().items():
                 click.echo(f"export {name}={shlex.quote(value)}")
             console.print(f"# the embedded cloud is up at {cloud.endpoint}; Ctrl-C ends it")
+            # Version 1 has an address of its own for SQS, which no variable changes.
+            console.print(
+                "# AWS CLI version 1: `aws sqs` needs --endpoint-url $AWS_ENDPOINT_URL too"
+            )
             sys.stdout.flush()
             if ready_file is not None:
                 partial = ready_file.with_suffix(".partial")

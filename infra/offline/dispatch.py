@@ -12,10 +12,12 @@ import json
 import logging
 import re
 import struct
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs
+from xml.parsers.expat import ExpatError
 from xml.sax.saxutils import escape
 
 from moto.moto_server.werkzeug_app import (
@@ -251,10 +253,69 @@ class _Services:
 
 def _failure(service: str, environ: Environ, error: Exception) -> Refusal:
     """What a client is told of a mistake of ours; the log has the rest."""
+    for refused in (_not_xml, _bad_expression):
+        if (refusal := refused(service, environ, error)) is not None:
+            log.warning("%s:%s", service, _operation(environ), exc_info=error)
+            return refusal
     operation = _operation(environ)
     log.error("%s:%s", service, operation, exc_info=error)
     message = f"{service}:{operation} failed inside the embedded cloud: {error!r}"
     return Refusal(service, "InternalFailure", message, 500)
+
+
+#: Sub-resources of S3 whose requests have bodies in XML.
+_S3_DOCUMENTS = (
+    "delete",
+    "encryption",
+    "lifecycle",
+    "notification",
+    "ownershipControls",
+    "publicAccessBlock",
+    "tagging",
+    "versioning",
+)
+
+
+def _not_xml(service: str, environ: Environ, error: Exception) -> Refusal | None:
+    """S3's answer to a body that is no XML or has not the document's shape, on which moto fails."""
+    asked = parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True)
+    if service != "s3" or not any(name in asked for name in _S3_DOCUMENTS):
+        return None
+    if not isinstance(error, (ExpatError, KeyError, TypeError, UnicodeError)):
+        return None
+    return Refusal(
+        service,
+        "MalformedXML",
+        "The XML you provided was not well-formed or did not validate against our published schema",
+        400,
+    )
+
+
+#: Where moto reads DynamoDB's expressions.
+_EXPRESSIONS = ("/moto/dynamodb/comparisons.py", "/moto/dynamodb/parsing/")
+
+
+def _bad_expression(service: str, _environ: Environ, error: Exception) -> Refusal | None:
+    """DynamoDB's answer to an expression on which moto fails: a name or value that is not defined,
+    or a syntax that is none."""
+    if service != "dynamodb":
+        return None
+    missing = str(error.args[0]) if isinstance(error, KeyError) and error.args else ""
+    if missing.startswith(("#", ":")):
+        what = "name" if missing.startswith("#") else "value"
+        message = (
+            f"Invalid expression: An expression attribute {what} used in expression is not "
+            f"defined; attribute {what}: {missing}"
+        )
+    elif isinstance(error, (AssertionError, IndexError, ValueError)) and any(
+        part in frame.filename.replace("\\", "/")
+        for frame in traceback.extract_tb(error.__traceback__)
+        for part in _EXPRESSIONS
+    ):
+        message = f"Invalid expression: Syntax error; {error}"
+    else:
+        return None
+    return Refusal(service, "ValidationException", message, 400)
 
 
 def _pascal(name: str) -> str:

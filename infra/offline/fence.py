@@ -21,7 +21,11 @@ ADMINISTRATORS: Mapping[str, frozenset[str]] = {
     for service, operations in {
         "budgets": "DeleteBudget DescribeBudget UpdateBudget",
         "cloudwatch": "DeleteAlarms GetMetricData GetMetricStatistics ListMetrics",
-        "dynamodb": "CreateTable DeleteTable ListTables UpdateTable",
+        "dynamodb": (
+            "BatchGetItem BatchWriteItem CreateTable DeleteTable DescribeContinuousBackups "
+            "DescribeTimeToLive ListTables Scan TransactGetItems UpdateContinuousBackups "
+            "UpdateTable UpdateTimeToLive"
+        ),
         "ec2": (
             "AuthorizeSecurityGroupEgress AuthorizeSecurityGroupIngress CreateNetworkInterface "
             "CreateSecurityGroup CreateSubnet CreateTags CreateVpc DeleteNetworkInterface "
@@ -37,9 +41,9 @@ ADMINISTRATORS: Mapping[str, frozenset[str]] = {
             "UpdateRole"
         ),
         "kms": (
-            "CreateAlias CreateKey DeleteAlias DisableKey EnableKey EnableKeyRotation "
-            "GetKeyPolicy GetKeyRotationStatus ListResourceTags PutKeyPolicy ReEncrypt "
-            "ScheduleKeyDeletion TagResource UpdateAlias"
+            "CancelKeyDeletion CreateAlias CreateKey DeleteAlias DisableKey EnableKey "
+            "EnableKeyRotation GetKeyPolicy GetKeyRotationStatus ListResourceTags PutKeyPolicy "
+            "ReEncrypt ScheduleKeyDeletion TagResource UpdateAlias"
         ),
         "lambda": (
             "AddPermission CreateAlias CreateFunction DeleteAlias DeleteFunction "
@@ -53,9 +57,9 @@ ADMINISTRATORS: Mapping[str, frozenset[str]] = {
         ),
         "s3": (
             "CreateBucket DeleteBucket DeleteBucketPolicy DeleteBucketTagging "
-            "DeletePublicAccessBlock GetBucketAcl GetBucketEncryption GetBucketPolicy "
-            "GetBucketLifecycleConfiguration GetBucketNotificationConfiguration GetBucketTagging "
-            "GetBucketVersioning GetPublicAccessBlock PutBucketEncryption "
+            "DeletePublicAccessBlock GetBucketAcl GetBucketEncryption GetBucketLocation "
+            "GetBucketLifecycleConfiguration GetBucketNotificationConfiguration GetBucketPolicy "
+            "GetBucketOwnershipControls GetBucketTagging GetBucketVersioning GetPublicAccessBlock PutBucketEncryption "
             "PutBucketLifecycleConfiguration PutBucketNotificationConfiguration "
             "PutBucketOwnershipControls PutBucketPolicy PutBucketTagging PutBucketVersioning "
             "PutPublicAccessBlock"

@@ -1,4 +1,4 @@
-"""Pages of the listings that moto gives whole, whatever size was asked for.
+"""Pages of the listings that moto gives whole, or by numbers that a deletion makes wrong.
 
 A page has at most the size that was asked for, else AWS's own; it is in the order of the items'
 keys, and the token holds the last key that was given. So who deletes what a page listed, before
@@ -19,6 +19,7 @@ from moto.core.exceptions import JsonRESTError
 from moto.core.responses import ActionResult
 from moto.ec2.exceptions import InvalidParameterValueError
 from moto.iam.exceptions import ValidationError as IamInvalid
+from moto.sns.exceptions import SNSInvalidParameter
 
 from infra.offline.fidelity import Part
 from infra.offline.patching import replaces
@@ -41,9 +42,12 @@ Refuses = Callable[[str], Exception]
 
 @dataclass(frozen=True)
 class Members:
-    """What a service calls the parts of a page, and how it refuses a token that it did not give."""
+    """What a service calls the parts of a page, and how it refuses a token that it did not give.
 
-    size: str
+    `size` is None where nobody may ask for one.
+    """
+
+    size: str | None
     token: str
     next_token: str
     refuses: Refuses
@@ -63,6 +67,8 @@ class Listing:
     default: int = 100
     #: Items a page whatever is asked for.
     most: int = 10_000
+    #: Whether moto has pages, whose tokens count items.
+    counted: bool = False
 
 
 def _json(code: str) -> Refuses:
@@ -76,6 +82,7 @@ _ECR = Members("maxResults", "nextToken", "nextToken", _json("InvalidParameterEx
 _IAM = Members("MaxItems", "Marker", "Marker", IamInvalid, "IsTruncated")
 _KMS = Members("Limit", "Marker", "NextMarker", _json("InvalidMarkerException"), "Truncated")
 _LAMBDA = Members("MaxItems", "Marker", "NextMarker", _json("InvalidParameterValueException"))
+_SNS = Members(None, "NextToken", "NextToken", SNSInvalidParameter)
 _SSM = Members("MaxResults", "NextToken", "NextToken", _json("InvalidNextToken"))
 
 
@@ -159,6 +166,23 @@ LISTINGS = (
         _ECR,
     ),
     Listing("moto.iam.responses:IamResponse.list_role_policies", "PolicyNames", _itself, _IAM),
+    Listing(
+        "moto.iam.responses:IamResponse.list_roles", "Roles", _member("name"), _IAM, counted=True
+    ),
+    Listing(
+        "moto.iam.responses:IamResponse.list_policies",
+        "Policies",
+        _member("name", "arn"),
+        _IAM,
+        counted=True,
+    ),
+    Listing(
+        "moto.iam.responses:IamResponse.list_attached_role_policies",
+        "AttachedPolicies",
+        _member("PolicyName", "PolicyArn"),
+        _IAM,
+        counted=True,
+    ),
     Listing("moto.kms.responses:KmsResponse.list_keys", "Keys", _member("KeyId"), _KMS),
     Listing(
         "moto.kms.responses:KmsResponse.list_resource_tags",
@@ -200,6 +224,23 @@ LISTINGS = (
         default=50,
         most=50,
     ),
+    Listing(
+        "moto.sns.responses:SNSResponse.list_topics", "Topics", _member("arn"), _SNS, counted=True
+    ),
+    Listing(
+        "moto.sns.responses:SNSResponse.list_subscriptions",
+        "Subscriptions",
+        _member("arn"),
+        _SNS,
+        counted=True,
+    ),
+    Listing(
+        "moto.sns.responses:SNSResponse.list_subscriptions_by_topic",
+        "Subscriptions",
+        _member("arn"),
+        _SNS,
+        counted=True,
+    ),
 )
 
 
@@ -236,7 +277,8 @@ def _paged(listing: Listing) -> Callable[..., Any]:
     members = listing.members
 
     def answer(original: Callable[..., Any], response: Any, *args: Any) -> Any:
-        size = min(int(response._get_param(members.size) or listing.default), listing.most)
+        asked = members.size and response._get_param(members.size)
+        size = min(int(asked or listing.default), listing.most)
         token = response._get_param(members.token)
 
         def cut(body: dict[str, Any]) -> dict[str, Any]:
@@ -252,6 +294,8 @@ def _paged(listing: Listing) -> Callable[..., Any]:
                 made[members.more] = following is not None
             return {name: value for name, value in made.items() if value is not None}
 
+        if listing.counted:
+            return ActionResult(cut(_all_pages(listing, original, response)))
         whole = original(response, *args)
         if isinstance(whole, ActionResult):
             return ActionResult(cut(whole.result))
@@ -263,9 +307,28 @@ def _paged(listing: Listing) -> Callable[..., Any]:
     return answer
 
 
+def _all_pages(listing: Listing, original: Callable[..., Any], response: Any) -> dict[str, Any]:
+    """The answer with the items of all of moto's pages, which nothing changes in between."""
+    members = listing.members
+    asked = {name: each for name, each in response.params.items() if name != members.size}
+    asked.pop(members.token, None)
+    items: list[Any] = []
+    following = None
+    while True:
+        response.params = asked | ({members.token: str(following)} if following else {})
+        answer: dict[str, Any] = original(response).result
+        items += answer[listing.items]
+        following = answer.get(members.next_token)
+        if not following:
+            return {**answer, listing.items: items}
+
+
 for _listing in LISTINGS:
     replaces(
-        _listing.method, because="moto gives everything on one page, whatever size was asked for"
+        _listing.method,
+        because="moto's tokens count items, so a deletion between two pages hides others"
+        if _listing.counted
+        else "moto gives everything on one page, whatever size was asked for",
     )(_paged(_listing))
 
 
@@ -285,6 +348,26 @@ def _describe_parameters(_original: Callable[..., Any], response: Any) -> Action
     )
     shown = {"Parameters": [each.describe_response_object(False) for each in given]}
     return ActionResult(shown | ({"NextToken": following} if following else {}))
+
+
+@replaces(
+    "moto.ssm.models:SimpleSystemManagerBackend._get_values_nexttoken",
+    because="moto's tokens count parameters by path, and versions: a deletion hides others",
+)
+def _parameters_by_path_and_versions(
+    _original: Callable[..., Any],
+    _backend: Any,
+    values: list[Any],
+    max_results: int,
+    token: str | None = None,
+) -> tuple[list[Any], str | None]:
+    return page(
+        values,
+        lambda parameter: f"{parameter.name}\n{int(parameter.version):020d}",
+        size=int(max_results),
+        token=token,
+        refuses=_SSM.refuses,
+    )
 
 
 @replaces(

@@ -294,6 +294,15 @@ def test_a_queues_numbers_are_within_bounds(cloud: Cloud, attributes: dict[str, 
         assert refused(call) == ("InvalidAttributeValue", 400)
 
 
+def test_a_topics_arn_is_one(cloud: Cloud) -> None:
+    sns = client(cloud, "sns")
+    for method in ("get_topic_attributes", "list_subscriptions_by_topic"):
+        assert refused(lambda: getattr(sns, method)(TopicArn="x")) == (  # noqa: B023
+            "InvalidParameter",
+            400,
+        )
+
+
 def test_a_functions_code_is_a_zip(cloud: Cloud) -> None:
     api = client(cloud, "lambda")
     function = {

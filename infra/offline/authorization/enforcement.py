@@ -131,7 +131,10 @@ def resource_policy(account: str, question: Question) -> tuple[iam.Policy | None
         document = state.repository_policy(account, question.resource)
         return (iam.Policy.parse(document, kind="resource") if document else None), False
     if question.action in ("sts:AssumeRole", "sts:TagSession"):
-        role = credentials.find_role(question.resource)
+        try:
+            role = credentials.find_role(question.resource)
+        except LookupError:
+            raise WireError("ValidationError", f"{question.resource} is invalid") from None
         document = None if role is None else role.assume_role_policy_document
         return (iam.Policy.parse(document, kind="trust") if document else None), True
     return None, False
@@ -400,7 +403,6 @@ def _admin(environ: Environ, signature: Signature) -> None:
     account = runtime.current().account
     now = runtime.current().clock.now().astimezone(dt.UTC)
     for question in requests.assume_role(call.params):
-        trust, _ = resource_policy(account, question)
         context = {
             **_environment(now, call.source_ip),
             "aws:PrincipalArn": f"arn:aws:iam::{account}:root",
@@ -417,6 +419,7 @@ def _admin(environ: Environ, signature: Signature) -> None:
             question.keys,
         )
         try:
+            trust, _ = resource_policy(account, question)
             decision = iam.decide(request, iam.Policies(resource=trust, resource_decides=True))
         except iam.UnmodelledPolicy as error:
             raise _Denied(iam.denial(request, f"because of its trust policy: {error}")) from None

@@ -941,7 +941,31 @@ def _create_function(original: Callable[..., Any], backend: Any, spec: dict[str,
     _refuse_what_cannot_run(name, {"Runtime": None, **spec})
     if spec.get("PackageType", "Zip") != "Zip":
         raise _not_emulated(name, "PackageType", spec["PackageType"])
+    _refuse_no_zip((spec.get("Code") or {}).get("ZipFile"))
     return original(backend, spec)
+
+
+@replaces(
+    "moto.awslambda.models:LambdaFunction.update_function_code",
+    because="moto takes any bytes for a function's code",
+)
+def _update_code(original: Callable[..., Any], function: Any, spec: dict[str, Any]) -> Any:
+    _refuse_no_zip(spec.get("ZipFile"))
+    return original(function, spec)
+
+
+def _refuse_no_zip(given: str | bytes | None) -> None:
+    """`given` is in base64, as it came over the wire."""
+    if given is None:
+        return
+    try:
+        whole = zipfile.is_zipfile(io.BytesIO(base64.b64decode(given)))
+    except ValueError:
+        whole = False
+    if not whole:
+        raise InvalidParameterValueException(
+            "Could not unzip uploaded file. Please check your file, then try to upload again."
+        )
 
 
 @replaces(

@@ -119,6 +119,16 @@ def _key(named: str) -> Any | None:
 
 # --- changes to moto ----------------------------------------------------------------------------
 @replaces(
+    "moto.sns.models:SNSBackend.get_topic",
+    because="moto fails on a topic's ARN that is none",
+)
+def _get_topic(original: Callable[..., Any], backend: Any, arn: str) -> Any:
+    if arn.count(":") < 5:
+        raise SNSInvalidParameter("Invalid parameter: TopicArn")
+    return original(backend, arn)
+
+
+@replaces(
     "moto.sns.models:SNSBackend.create_topic",
     because="FIFO topics and other attributes are not emulated, so they are refused",
 )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -23,7 +24,11 @@ FIDELITY = Part(
     title="SQS",
     emulated="moto's standard queues; queue and key policies hold for services and roles",
     checked="by client: AWS CLI, boto3",
-    differences="visibility times follow the machine's clock; FIFO and redrive are refused",
+    differences=(
+        "visibility times follow the machine's clock; FIFO and redrive are refused; version 1 of "
+        "the AWS CLI sends `aws sqs` to queue.amazonaws.com whatever AWS_ENDPOINT_URL says: it "
+        "needs `--endpoint-url`"
+    ),
 )
 
 log = logging.getLogger(__name__)
@@ -41,6 +46,17 @@ ATTRIBUTES = (
     "SqsManagedSseEnabled",
     "VisibilityTimeout",
 )
+
+
+#: Least and greatest of the attributes that are numbers. Source: SetQueueAttributes, SQS API
+#: reference.
+NUMBERS = {
+    "DelaySeconds": (0, 900),
+    "MaximumMessageSize": (1024, 1024 * 1024),
+    "MessageRetentionPeriod": (60, 1_209_600),
+    "ReceiveMessageWaitTimeSeconds": (0, 20),
+    "VisibilityTimeout": (0, 43_200),
+}
 
 
 def url(name: str) -> str:
@@ -122,6 +138,12 @@ def _refuse_unmodelled(name: str, attributes: Mapping[str, Any]) -> None:
                 raise SQSException(
                     "InvalidAttributeValue", "Invalid value for the parameter Policy."
                 ) from None
+        if attribute in NUMBERS:
+            least, greatest = NUMBERS[attribute]
+            if not re.fullmatch(r"\d{1,9}", str(value)) or not least <= int(value) <= greatest:
+                raise SQSException(
+                    "InvalidAttributeValue", f"Invalid value for the parameter {attribute}."
+                )
 
 
 @replaces(

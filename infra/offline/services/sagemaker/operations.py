@@ -299,21 +299,6 @@ def _add_tags(_original: Any, backend: Any, arn: str, tags: list[dict[str, str]]
 
 
 @patching.replaces(
-    f"{_BACKEND}.iter_tagged_resources", because="our resources are not in moto's dictionaries"
-)
-def _tagged(original: Any, backend: Any) -> Any:
-    from moto.core.resource_tagging import TaggedResource
-
-    yield from original(backend)
-    for resource in state(backend).resources():
-        yield TaggedResource(
-            arn=resource.arn,
-            tags={tag["Key"]: tag["Value"] for tag in resource.tags},
-            resource_type=f"sagemaker:{resource.kind}",
-        )
-
-
-@patching.replaces(
     f"{_BACKEND}.search", because="moto would search its own training jobs, of which there are none"
 )
 def _search(original: Any, backend: Any, *args: Any, **kwargs: Any) -> Any:

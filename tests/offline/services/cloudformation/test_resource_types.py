@@ -31,6 +31,18 @@ TRUST = {
 }
 
 
+def denied(action: str) -> dict[str, Any]:
+    """A policy of the bucket that the case of bucket policies has."""
+    statement = {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": action,
+        "Resource": "arn:aws:s3:::types-policy/*",
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+    return {"Version": "2012-10-17", "Statement": [statement]}
+
+
 def policy(action: str) -> dict[str, Any]:
     statement = {"Effect": "Allow", "Action": action, "Resource": "*"}
     return {"Version": "2012-10-17", "Statement": [statement]}
@@ -467,8 +479,8 @@ CASES = {
         },
     ),
     "AWS::S3::BucketPolicy": Case(
-        resource("AWS::S3::BucketPolicy", Bucket={"Ref": "B"}, PolicyDocument=policy("s3:Get*")),
-        resource("AWS::S3::BucketPolicy", Bucket={"Ref": "B"}, PolicyDocument=policy("s3:*")),
+        resource("AWS::S3::BucketPolicy", Bucket={"Ref": "B"}, PolicyDocument=denied("s3:Get*")),
+        resource("AWS::S3::BucketPolicy", Bucket={"Ref": "B"}, PolicyDocument=denied("s3:*")),
         lambda client, bucket: json.loads(client("s3").get_bucket_policy(Bucket=bucket)["Policy"])[
             "Statement"
         ][0]["Action"],

@@ -39,23 +39,6 @@ def _managed_policies(_original: Any, backend: Any) -> list[Any]:
     ]
 
 
-@patching.replaces(
-    "moto.iam.models:IAMBackend.update_assume_role_policy",
-    because="moto takes a trust policy without a Version when a role is made, as AWS does and as "
-    "`cdk bootstrap` writes them, but refuses it when the policy is changed",
-)
-def _update_trust(original: Any, backend: Any, role_name: str, policy_document: str) -> None:
-    try:
-        document = json.loads(policy_document)
-    except ValueError:
-        document = None
-    if not isinstance(document, dict) or "Version" in document:
-        original(backend, role_name, policy_document)
-        return
-    original(backend, role_name, json.dumps({"Version": "2012-10-17", **document}))
-    backend.get_role(role_name).assume_role_policy_document = policy_document
-
-
 def _document(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
