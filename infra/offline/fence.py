@@ -19,50 +19,77 @@ from infra.offline.authorization import requests, wire
 ADMINISTRATORS: Mapping[str, frozenset[str]] = {
     service: frozenset(operations.split())
     for service, operations in {
-        "budgets": "DeleteBudget DescribeBudget UpdateBudget",
-        "cloudwatch": "DeleteAlarms GetMetricData GetMetricStatistics ListMetrics",
+        "budgets": (
+            "DeleteBudget DescribeBudget ListTagsForResource TagResource UntagResource UpdateBudget"
+        ),
+        "cloudwatch": (
+            "DeleteAlarms GetMetricData GetMetricStatistics ListMetrics ListTagsForResource "
+            "TagResource UntagResource"
+        ),
         "dynamodb": (
             "BatchGetItem BatchWriteItem CreateTable DeleteTable DescribeContinuousBackups "
-            "DescribeTimeToLive ListTables Scan TransactGetItems UpdateContinuousBackups "
-            "UpdateTable UpdateTimeToLive"
+            "DescribeTimeToLive ListTables ListTagsOfResource Scan TagResource "
+            "TransactGetItems UntagResource UpdateContinuousBackups UpdateTable "
+            "UpdateTimeToLive"
         ),
         "ec2": (
-            "AuthorizeSecurityGroupEgress AuthorizeSecurityGroupIngress CreateNetworkInterface "
-            "CreateSecurityGroup CreateSubnet CreateTags CreateVpc DeleteNetworkInterface "
-            "DeleteSecurityGroup DeleteSubnet DeleteVpc DescribeAvailabilityZones"
+            "AssociateRouteTable AuthorizeSecurityGroupEgress AuthorizeSecurityGroupIngress "
+            "CreateNetworkInterface CreateRoute CreateRouteTable CreateSecurityGroup "
+            "CreateSubnet CreateTags CreateVpc CreateVpcEndpoint DeleteNetworkInterface "
+            "DeleteRouteTable DeleteSecurityGroup DeleteSubnet DeleteTags DeleteVpc "
+            "DeleteVpcEndpoints DescribeAvailabilityZones DescribeNetworkAcls "
+            "DescribeRegions DescribeRouteTables DescribeSecurityGroupRules DescribeTags "
+            "DescribeVpcAttribute DescribeVpcEndpoints DisassociateRouteTable "
+            "ModifyVpcAttribute RevokeSecurityGroupEgress RevokeSecurityGroupIngress"
         ),
-        "ecr": "CreateRepository DeleteRepository",
-        "events": "DeleteRule DescribeRule DisableRule EnableRule PutRule PutTargets RemoveTargets",
+        "ecr": (
+            "CreateRepository DeleteLifecyclePolicy DeleteRepository DeleteRepositoryPolicy "
+            "GetLifecyclePolicy GetRepositoryPolicy ListTagsForResource "
+            "PutImageTagMutability PutLifecyclePolicy SetRepositoryPolicy TagResource "
+            "UntagResource"
+        ),
+        "events": (
+            "DeleteRule DescribeRule DisableRule EnableRule ListTagsForResource PutRule "
+            "PutTargets RemoveTargets TagResource UntagResource"
+        ),
         "iam": (
-            "AttachRolePolicy CreatePolicy CreateRole DeletePolicy DeleteRole "
-            "DeleteRolePermissionsBoundary DeleteRolePolicy DetachRolePolicy "
-            "ListEntitiesForPolicy ListPolicies ListPolicyVersions ListRoleTags ListRoles "
-            "PutRolePermissionsBoundary PutRolePolicy TagRole UntagRole UpdateAssumeRolePolicy "
-            "UpdateRole"
+            "AttachRolePolicy CreatePolicy CreatePolicyVersion CreateRole DeletePolicy "
+            "DeletePolicyVersion DeleteRole DeleteRolePermissionsBoundary DeleteRolePolicy "
+            "DetachRolePolicy GetPolicy GetPolicyVersion ListEntitiesForPolicy ListPolicies "
+            "ListPolicyVersions ListRoleTags ListRoles PutRolePermissionsBoundary "
+            "PutRolePolicy SetDefaultPolicyVersion TagPolicy TagRole UntagRole "
+            "UpdateAssumeRolePolicy UpdateRole"
         ),
         "kms": (
             "CancelKeyDeletion CreateAlias CreateKey DeleteAlias DisableKey EnableKey "
-            "EnableKeyRotation GetKeyPolicy GetKeyRotationStatus ListResourceTags PutKeyPolicy "
-            "ReEncrypt ScheduleKeyDeletion TagResource UpdateAlias"
+            "EnableKeyRotation GetKeyPolicy GetKeyRotationStatus ListResourceTags "
+            "PutKeyPolicy ReEncrypt ScheduleKeyDeletion TagResource UpdateAlias"
         ),
         "lambda": (
             "AddPermission CreateAlias CreateFunction DeleteAlias DeleteFunction "
-            "DeleteFunctionConcurrency GetAlias GetFunctionConcurrency GetPolicy ListAliases "
-            "ListTags PublishVersion PutFunctionConcurrency RemovePermission TagResource "
-            "UntagResource UpdateAlias UpdateFunctionCode UpdateFunctionConfiguration"
+            "DeleteFunctionConcurrency DeleteFunctionEventInvokeConfig GetAlias "
+            "GetFunctionConcurrency GetFunctionEventInvokeConfig GetPolicy ListAliases "
+            "ListTags PublishVersion PutFunctionConcurrency PutFunctionEventInvokeConfig "
+            "RemovePermission TagResource UntagResource UpdateAlias UpdateFunctionCode "
+            "UpdateFunctionConfiguration UpdateFunctionEventInvokeConfig"
         ),
         "logs": (
-            "CreateLogGroup DeleteLogGroup DeleteLogStream FilterLogEvents PutRetentionPolicy "
-            "TagResource ListTagsForResource"
+            "CreateLogGroup DeleteLogGroup DeleteLogStream FilterLogEvents "
+            "ListTagsForResource PutRetentionPolicy TagResource"
         ),
         "s3": (
             "CreateBucket DeleteBucket DeleteBucketPolicy DeleteBucketTagging "
-            "DeletePublicAccessBlock GetBucketAcl GetBucketEncryption GetBucketLocation "
-            "GetBucketLifecycleConfiguration GetBucketNotificationConfiguration GetBucketPolicy "
-            "GetBucketOwnershipControls GetBucketTagging GetBucketVersioning GetPublicAccessBlock PutBucketEncryption "
+            "DeletePublicAccessBlock GetBucketAcl GetBucketEncryption "
+            "GetBucketLifecycleConfiguration GetBucketLocation "
+            "GetBucketNotificationConfiguration GetBucketOwnershipControls GetBucketPolicy "
+            "GetBucketTagging GetBucketVersioning GetPublicAccessBlock PutBucketEncryption "
             "PutBucketLifecycleConfiguration PutBucketNotificationConfiguration "
             "PutBucketOwnershipControls PutBucketPolicy PutBucketTagging PutBucketVersioning "
             "PutPublicAccessBlock"
+        ),
+        "scheduler": (
+            "CreateScheduleGroup DeleteScheduleGroup GetScheduleGroup ListTagsForResource "
+            "TagResource UntagResource"
         ),
         "service-quotas": (
             "GetAWSDefaultServiceQuota GetServiceQuota ListAWSDefaultServiceQuotas "
@@ -73,11 +100,14 @@ ADMINISTRATORS: Mapping[str, frozenset[str]] = {
             "ListSubscriptions ListSubscriptionsByTopic ListTagsForResource ListTopics "
             "SetTopicAttributes Subscribe TagResource Unsubscribe UntagResource"
         ),
-        "sqs": "CreateQueue DeleteQueue ListQueueTags ListQueues PurgeQueue SetQueueAttributes",
+        "sqs": ("CreateQueue DeleteQueue ListQueueTags ListQueues PurgeQueue SetQueueAttributes"),
         "ssm": "AddTagsToResource DeleteParameter DeleteParameters ListTagsForResource",
         "sts": "GetCallerIdentity",
     }.items()
 }
+
+#: These are ours altogether, and refuse for themselves.
+OURS = frozenset({"cloudformation", "cloudtrail"})
 
 #: moto's packages where they are not called as botocore calls the service.
 _PACKAGES = {"awslambda": "lambda", "servicequotas": "service-quotas"}
@@ -110,8 +140,9 @@ def changed() -> set[tuple[str, str]]:
 
 def refused(service: str, operation: str) -> bool:
     """Whether an operation lies outside. What botocore does not know is for the service to say."""
-    inside = served().get(service)
-    return inside is not None and bool(operation) and operation not in inside
+    if service in OURS or not operation:
+        return False
+    return operation not in served().get(service, frozenset())
 
 
 @functools.cache
