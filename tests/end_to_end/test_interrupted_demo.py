@@ -41,7 +41,7 @@ def gone(text: str, seconds: float) -> list[str]:
 @pytest.mark.parametrize(
     ("number", "after_steps", "further_seconds"),
     [
-        pytest.param(signal.SIGINT, 2, 4.0, id="Ctrl-C while it deploys"),
+        pytest.param(signal.SIGINT, 2, 4.0, id="Ctrl-C while it deploys", marks=pytest.mark.slow),
         pytest.param(
             signal.SIGTERM, 4, 4.0, id="terminated while spaces start", marks=pytest.mark.slow
         ),

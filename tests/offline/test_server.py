@@ -73,7 +73,7 @@ def test_a_service_that_is_not_modelled_is_refused_by_name(cloud, service, opera
     [
         ("sagemaker", "list_workforces", {}, "sagemaker:ListWorkforces"),
         ("ec2", "describe_verified_access_groups", {}, "ec2:DescribeVerifiedAccessGroups"),
-        ("lambda", "list_capacity_providers", {}, "lambda:GET /"),
+        ("lambda", "list_capacity_providers", {}, "lambda:ListCapacityProviders"),
         ("cloudtrail", "list_trails", {}, "cloudtrail:ListTrails"),
     ],
 )

@@ -15,7 +15,7 @@ from aws_cdk import App
 import app
 from infra.cohort.images import FLAVOURS
 
-pytestmark = pytest.mark.end_to_end
+pytestmark = [pytest.mark.end_to_end, pytest.mark.slow]
 
 ROOT = Path(__file__).resolve().parents[2]
 ACCOUNT, REGION = "123456789012", "us-east-1"

@@ -7,6 +7,8 @@ import pytest
 from infra.offline.server import Cloud
 from tests.offline.services.cloudformation.academy_stacks import Deployer, templates
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(("before", "after"), [("example", "changed"), ("example", "teams")])
 def test_every_stack_takes_the_change(tmp_path, before, after):

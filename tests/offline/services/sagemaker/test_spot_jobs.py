@@ -16,6 +16,8 @@ from tests.offline.services.sagemaker.test_training_jobs import BUCKET, Jobs, ch
 from tests.offline.services.sagemaker.test_training_jobs import told as told  # the fixture
 from tests.offline.small_cloud import SmallCloud
 
+pytestmark = pytest.mark.slow
+
 #: Fits a line by gradient descent, one step a file, and goes on where its checkpoint stands.
 SCRIPT = """
 import json, os, pathlib, signal, sys, time
