@@ -735,6 +735,16 @@ def _subscriptions(site: Site) -> Listing:
     return Listing("Subscriptions[].Endpoint", addresses, {"TopicArn": arn})
 
 
+@lists("sns", "ListSubscriptions")
+def _all_subscriptions(site: Site) -> Listing:
+    sns = site.client("sns")
+    arn = sns.create_topic(Name="heard-anywhere")["TopicArn"]
+    addresses = [f"anywhere-{number}@example.org" for number in range(101)]
+    for address in addresses:
+        sns.subscribe(TopicArn=arn, Protocol="email", Endpoint=address)
+    return Listing("Subscriptions[].Endpoint", addresses, among_others=True)
+
+
 @lists("sqs", "ListQueues")
 def _queues(site: Site) -> Listing:
     made = [str(site.client("sqs").create_queue(QueueName=name)["QueueUrl"]) for name in NAMES]
