@@ -131,6 +131,7 @@ TOLERATED: tuple[Tolerated, ...] = tuple(
         # AWS's example of simulate-principal-policy has "IAM Policy".
         ("iam", "SimulatePrincipalPolicy", r".*\.sourcePolicyType$", _UNLISTED),
         ("iam", "SimulateCustomPolicy", r".*\.sourcePolicyType$", _UNLISTED),
+        ("ssm", "GetParameters", r"invalidParameters$", _SHARED),
         ("ssm", "GetParameterHistory", r"parameters\.\d+\.member\.labels$", _SHARED),
         ("s3", "ListObjectVersions", r"versions\.\d+\.member\.storageClass$", _UNLISTED),
         (

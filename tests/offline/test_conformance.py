@@ -379,6 +379,13 @@ def test_a_misfit_is_logged_and_let_go_otherwise(
     assert "sagemaker:ListDomains breaks its model" in caplog.text
 
 
+def test_parameters_that_are_all_there_are_answered(api: Callable[[str], Any]) -> None:
+    api("ssm").put_parameter(Name="/there", Value="1", Type="String")
+    answer = api("ssm").get_parameters(Names=["/there"])
+    assert [each["Value"] for each in answer["Parameters"]] == ["1"]
+    assert not answer.get("InvalidParameters")
+
+
 def test_what_is_tolerated_names_operations_that_exist() -> None:
     for each in conformance.TOLERATED:
         assert each.operation == "*" or shapes.operation_model(each.service, each.operation)
