@@ -12,7 +12,7 @@ export OMP_WAIT_POLICY := PASSIVE
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 export JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION := 1
 
-.PHONY: help install demo test test-slow test-exhaustive test-clients test-sdk lint format fidelity lock image clean
+.PHONY: help install demo test test-slow test-exhaustive test-clients test-sdk lint format audit fidelity lock image clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -63,6 +63,9 @@ lint: install ## style, types, Dockerfiles
 format: install ## rewrite files in the project's style
 	$(VENV)/ruff format .
 	$(VENV)/ruff check --fix .
+
+audit: install ## known vulnerabilities of everything that is pinned (says what it could not ask)
+	PATH="$(CURDIR)/$(VENV):$$PATH" $(VENV)/python -m infra.assurance.dependencies
 
 image: install ## build the workspace images and prove that they work (PROJECT=segmentation: only that one)
 	$(VENV)/python -m workspace_images.verify $(if $(PROJECT),--project $(PROJECT))
