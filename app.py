@@ -15,6 +15,7 @@ from infra.stacks.academy import add_stacks  # isort: skip (before the CDK: it s
 from aws_cdk import App, Validations
 from cdk_nag import AwsSolutionsChecks
 
+from infra.assurance.isolation.plugin import IsolationProof
 from infra.cohort.images import DEFAULT, Record, RecordError, load_record
 from infra.cohort.loading import CohortFileError, load
 from infra.constructs.attached_images import MissingFlavours
@@ -53,7 +54,10 @@ def main(app: App) -> None:
             app, record, account, _region(region or os.environ.get("CDK_DEFAULT_REGION"))
         )
     if cohort:
-        add_stacks(app, cohort, account=account, images=record.current(account, cohort.region))
+        images = record.current(account, cohort.region)
+        add_stacks(app, cohort, account=account, images=images)
+        # First of the two: a breach is told before what reviews have to say.
+        Validations.of(app).add_plugins(IsolationProof(cohort, account=account, images=images))
     Validations.of(app).add_plugins(AwsSolutionsChecks(app, verbose=True))
     app.synth()
 

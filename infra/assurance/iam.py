@@ -137,15 +137,19 @@ class Glob:
 
     runs: tuple[str | re.Pattern[str], ...]
     lengths: tuple[int, ...]
+    #: What it was made of.
+    parts: tuple[str | Wild, ...] = field(default=(), compare=False)
 
     @classmethod
     def of(cls, parts: Iterable[Token]) -> Glob:
         runs: list[list[str | Wild]] = [[]]
+        given: list[str | Wild] = []
         for part in parts:
+            if isinstance(part, Variable):
+                raise ValueError(f"unresolved variable {part.key}")
+            given.append(part)
             if part is Wild.MANY:
                 runs.append([])
-            elif isinstance(part, Variable):
-                raise ValueError(f"unresolved variable {part.key}")
             else:
                 runs[-1].append(part)
         made: list[str | re.Pattern[str]] = []
@@ -157,11 +161,13 @@ class Glob:
                 made.append(re.compile(body, re.DOTALL))
             else:
                 made.append("".join(str(piece) for piece in run))
-        return cls(tuple(made), tuple(lengths))
+        return cls(tuple(made), tuple(lengths), tuple(given))
 
     def matches(self, text: str) -> bool:
         first, last = self.runs[0], self.runs[-1]
         if len(self.runs) == 1:
+            if isinstance(first, str):
+                return text == first
             return len(text) == self.lengths[0] and _at(first, text, 0)
         start, stop = self.lengths[0], len(text) - self.lengths[-1]
         if start > stop or not _at(first, text, 0) or not _at(last, text, stop):
@@ -285,7 +291,10 @@ class ArnPattern:
             if any(part is None for part in resolved):
                 return False
             globs = tuple(Glob.of(part) for part in resolved if part is not None)
-        return all(glob.matches(part) for glob, part in zip(globs, components, strict=True))
+        # The last one first: by it most ARNs differ.
+        return globs[5].matches(components[5]) and all(
+            glob.matches(part) for glob, part in zip(globs[:5], components[:5], strict=True)
+        )
 
 
 # --------------------------------------------------------------------------------------------------
@@ -611,21 +620,23 @@ class Statement:
 
     def covers(self, request: Request) -> bool:
         """Whether action and resource match, whatever the conditions say."""
-        action = request.action.lower()
+        return self.covers_action(request.action) and self.covers_resource(request)
+
+    def covers_action(self, name: str) -> bool:
+        """Whether this statement speaks about the action of this name, on some resource."""
+        action = name.lower()
         if self.not_actions is not None:
-            if any(glob.matches(action) for glob in self.not_actions):
-                return False
-        elif not any(glob.matches(action) for glob in self.actions):
-            return False
+            return not any(glob.matches(action) for glob in self.not_actions)
+        return any(glob.matches(action) for glob in self.actions)
+
+    def covers_resource(self, request: Request) -> bool:
+        """Whether this statement speaks about the request's resource."""
         resource = request.resource
         if self.not_resources is not None:
-            if any(pattern.matches(resource, request) for pattern in self.not_resources):
-                return False
-        elif self.resources is not None and not any(
+            return not any(pattern.matches(resource, request) for pattern in self.not_resources)
+        return self.resources is None or any(
             pattern.matches(resource, request) for pattern in self.resources
-        ):
-            return False
-        return True
+        )
 
     def context_keys(self) -> tuple[str, ...]:
         """The context keys that this statement reads, as the policy spells them, each once."""
@@ -889,6 +900,8 @@ class Policies:
 
     `boundary` None: the role has none. `session` empty: the session was made without policies.
     `resource_decides`: the resource's own policy must grant or hand on (KMS key, trust policy).
+    `across`: caller and resource are known to belong to different accounts, and what is asked is
+    whether these policies allow it, not whether the other account's do, too.
     """
 
     identity: tuple[Policy, ...] = ()
@@ -896,6 +909,7 @@ class Policies:
     session: tuple[Policy, ...] = ()
     resource: Policy | None = None
     resource_decides: bool = False
+    across: bool = False
 
 
 @dataclass(frozen=True)
@@ -955,7 +969,7 @@ def decide(request: Request, policies: Policies) -> Decision:
             return _explicit(request, statement, RESOURCE)
         granted.setdefault(named, statement)
     owner = request.get("aws:resourceaccount") if "aws:resourceaccount" in request.context else None
-    if owner is not None and owner != principal.account:
+    if owner is not None and owner != principal.account and not policies.across:
         return _denied(request, f"because access to account {owner} is not modelled", None, None)
 
     if unmodelled is not None:

@@ -9,13 +9,16 @@ from infra.cli.check import check
 from infra.cli.close import close
 from infra.cli.competition import competition
 from infra.cli.demo.command import demo
+from infra.cli.diff import diff
 from infra.cli.images import images
 from infra.cli.leaderboard import leaderboard
 from infra.cli.offline import offline
 from infra.cli.plan import plan
 from infra.cli.prices import prices
 from infra.cli.probe.command import probe
+from infra.cli.prove import prove_command
 from infra.cli.publish import publish
+from infra.cli.reconcile import reconcile
 from infra.cli.spaces import open_space
 from infra.cli.spend import spend
 
@@ -28,6 +31,8 @@ def cohort() -> None:
     The life of a cohort:
       cohort check cohorts/fall.yaml                     is the file right?
       cohort plan cohorts/fall.yaml                      what will it be, need and cost?
+      cohort prove cohorts/fall.yaml                     what can nobody of it do?
+      cohort diff cohorts/fall.yaml                      what would a deploy take from people?
       npx cdk deploy --all -c cohort=cohorts/fall.yaml   provision it
       cohort publish cohorts/fall.yaml                   library, templates, data
       cohort open ana --file cohorts/fall.yaml           a learner's workspace
@@ -35,6 +40,7 @@ def cohort() -> None:
       cohort budget ana --usd 200 --why "…"           a cap of her own; freeze, unfreeze
       cohort leaderboard land-cover                      who stands where, how sure that is
       cohort competition freeze land-cover --why "…"     and open, close, extend, rescore, …
+      cohort reconcile cohorts/fall.yaml                 remove teams that left the file
       cohort close cohorts/fall.yaml                     stop and empty
       npx cdk destroy --all -c cohort=cohorts/fall.yaml  remove it
 
@@ -46,7 +52,8 @@ def cohort() -> None:
 
 
 for command in (
-    *(check, plan, publish, open_space, close),
+    *(check, plan, prove_command, publish, open_space, close),
+    *(diff, reconcile),
     *(spend, budget, freeze, unfreeze),
     *(leaderboard, competition, images, prices, offline, demo, probe),
 ):

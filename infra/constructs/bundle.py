@@ -22,6 +22,10 @@ RUNTIME = frozenset({"boto3", "botocore"})
 SHARED = ("infra.cohort.naming", "infra.cohort.prices")
 SERVICES = "infra.services"
 
+#: The kinds of files that travel. What else lies in a service's folder has been left there: a table
+#: of answers that was tried on must not go to an account's asset bucket.
+_TRAVELS = (".py",)
+
 _IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc", ".*", "README.md")
 
 
@@ -35,7 +39,7 @@ def stage(package: str, target: Path, *, source: Path = SOURCE) -> None:
     The content depends on the sources alone, so that an unchanged service is not deployed again.
 
     Raises:
-        BundleError: if a module imports what Lambda does not have.
+        BundleError: if a module imports what Lambda does not have, or what is no module lies there.
     """
     service = source / "infra" / "services" / package
     if not (service / "__init__.py").is_file():
@@ -47,6 +51,12 @@ def stage(package: str, target: Path, *, source: Path = SOURCE) -> None:
         _copy(_module_file(name), source, target)
     _copy(Path("infra", "cohort", "prices.json"), source, target)
     _add_other_services(source, target)
+    for path in sorted((target / "infra" / "services").rglob("*")):
+        if path.is_file() and path.suffix not in _TRAVELS:
+            raise BundleError(
+                f"{path.relative_to(target)} does not travel into Lambda, only "
+                f"{', '.join(_TRAVELS)} does"
+            )
     for path in _modules(target):
         _check(path, target)
 

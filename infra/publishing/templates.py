@@ -16,6 +16,10 @@ import nbformat
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "project_templates"
 
+#: The kinds of files that a template is made of. What else lies in its folder a run has left there:
+#: maps, labels and tables must reach neither learners nor an image.
+KINDS = (".py", ".ipynb", ".md")
+
 #: The notebook that a learner sees first. It lies in the home itself, for whatever projects.
 WELCOME = "welcome"
 
@@ -44,7 +48,8 @@ def files(project: str, templates: Path = TEMPLATES) -> dict[str, bytes]:
     Raises
     ------
     TemplateError
-        There is no such template, it has no notebook, or two of its files would get one name.
+        There is no such template, it has no notebook, two of its files would get one name, or
+        something lies there that is none of `KINDS`.
     """
     name = folder_of(project)
     folder = templates / name
@@ -56,6 +61,10 @@ def files(project: str, templates: Path = TEMPLATES) -> dict[str, bytes]:
         hidden = any(part.startswith(".") or part == "__pycache__" for part in relative.parts)
         if hidden or not file.is_file():
             continue
+        if file.suffix not in KINDS:
+            raise TemplateError(
+                f"{file} is none of {', '.join(KINDS)}: what a run has left behind is not published"
+            )
         content = file.read_bytes()
         if relative == Path(f"{name}.py") or is_notebook(file):
             relative = relative.with_suffix(".ipynb")

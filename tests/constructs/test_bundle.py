@@ -62,17 +62,23 @@ def test_a_bundle_is_the_service_and_the_names_and_prices(source, tmp_path):
     }
 
 
-def test_data_files_travel_and_caches_do_not(source, tmp_path):
+def test_caches_do_not_travel(source, tmp_path):
     guard = source / "infra/services/guard"
-    (guard / "page.html").write_text("<p>")
     (guard / "__pycache__").mkdir()
     (guard / "__pycache__" / "handler.cpython-311.pyc").write_bytes(b"x")
     (guard / ".DS_Store").write_bytes(b"x")
     stage("guard", tmp_path / "out", source=source)
     found = {name for name in files(tmp_path / "out") if "guard" in name}
-    assert found == {
-        f"infra/services/guard/{x}" for x in ("__init__.py", "handler.py", "page.html")
-    }
+    assert found == {f"infra/services/guard/{x}" for x in ("__init__.py", "handler.py")}
+
+
+@pytest.mark.parametrize("left", ["answers.csv", "deep/labels.npy", "answers.json", "labels"])
+def test_what_was_left_beside_a_service_is_refused_by_name(source, tmp_path, left):
+    file = source / "infra/services/guard" / left
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes(b"held out")
+    with pytest.raises(BundleError, match=left):
+        stage("guard", tmp_path / "out", source=source)
 
 
 def test_another_services_module_travels_with_what_it_imports(source, tmp_path):

@@ -110,13 +110,23 @@ def test_a_projects_template_is_notebook_script_and_readme():
 
 def test_caches_are_no_part_of_a_template(tmp_path):
     folder = tmp_path / "a_project"
-    for name in ("a_project.py", "__pycache__/x.pyc", ".ipynb_checkpoints/x", "parts/deep.csv"):
+    for name in ("a_project.py", "__pycache__/x.pyc", ".ipynb_checkpoints/x", "parts/deep.md"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text("# %%\n1\n")
     assert set(templates.files("a-project", Path(tmp_path))) == {
         "templates/a-project/a_project.ipynb",
-        "templates/a-project/parts/deep.csv",
+        "templates/a-project/parts/deep.md",
     }
+
+
+@pytest.mark.parametrize("left", ["labels.npy", "parts/answers.csv", "maps.npz", "answers"])
+def test_what_a_run_has_left_in_a_template_is_refused_by_name(tmp_path, left):
+    for name in ("a_project.py", left):
+        file = tmp_path / "a_project" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("# %%\n1\n")
+    with pytest.raises(templates.TemplateError, match=left):
+        templates.files("a-project", tmp_path)
 
 
 HEADER = """# ---
@@ -140,7 +150,7 @@ def test_every_notebook_of_a_template_is_published_as_one(tmp_path):
         "train.py": '"""A script."""\n# %%\nprint(1)\n',
         "light.py": HEADER.replace("percent", "light") + "print(1)\n",
         "late.py": "import sys\n" + HEADER + "# %%\nsys\n",
-        "table.csv": HEADER,
+        "table.md": HEADER,
     }
     for name, text in written.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -150,7 +160,7 @@ def test_every_notebook_of_a_template_is_published_as_one(tmp_path):
         f"templates/a-project/{name}"
         for name in (
             *("a_project.ipynb", "second.ipynb", "tours/third.ipynb"),
-            *("train.py", "light.py", "late.py", "table.csv"),
+            *("train.py", "light.py", "late.py", "table.md"),
         )
     }
     second = nbformat.reads(found["templates/a-project/second.ipynb"].decode(), 4)
@@ -158,7 +168,7 @@ def test_every_notebook_of_a_template_is_published_as_one(tmp_path):
         ("markdown", "# Words"),
         ("code", "2"),
     ]
-    for name in ("train.py", "light.py", "late.py", "table.csv"):
+    for name in ("train.py", "light.py", "late.py", "table.md"):
         assert found[f"templates/a-project/{name}"].decode() == written[name]
 
 

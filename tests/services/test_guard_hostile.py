@@ -245,3 +245,92 @@ def test_the_request_that_is_made_has_no_member_but_the_listed_ones(academy: Aca
     assert set(request["ResourceConfig"]) == {"InstanceType", "InstanceCount", "VolumeSizeInGB"}
     assert set(request["StoppingCondition"]) == {"MaxRuntimeInSeconds"}
     assert set(request["OutputDataConfig"]) == {"S3OutputPath"}
+
+
+#: An operation each, with what its honest caller sends beside `op`.
+OPERATIONS: dict[str, dict[str, Any]] = {
+    "open_space": {},
+    "space": {"link": True},
+    "stay": {"hours": 1},
+    "close_space": {},
+    "train": {name: value for name, value in ASKED.items() if name != "op"},
+    "job": {"job": "earth--falcon--ana--aaaaaaaa"},
+    "stop_job": {"job": "earth--falcon--ana--aaaaaaaa"},
+    "budget": {},
+}
+#: What would speak for somebody else, if anything believed it.
+SOMEBODY_ELSES: dict[str, Any] = {
+    "learner": "chi",
+    "team": "heron",
+    "alias": "chi",
+    "profile": "earth--chi",
+    "UserProfileName": "earth--chi",
+    "space": "earth--chi",
+    "SpaceName": "earth--chi",
+    "domain": "d-chi",
+    "DomainId": "d-chi",
+    "workspace": {"team": "heron", "domain": "d-chi"},
+    "context": {"invoked_function_arn": f"{ARN}:chi"},
+    "requestContext": {"authorizer": {"learner": "chi"}},
+    "role": "arn:aws:iam::123456789012:role/academy/earth/training/earth--training--heron",
+}
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("member", SOMEBODY_ELSES)
+def test_nobody_speaks_for_another_in_any_operation(
+    academy: Academy, operation: str, member: str
+) -> None:
+    """Whatever names somebody else is refused by name, before ledger and cloud are asked."""
+    payload = {"op": operation, **OPERATIONS[operation], member: SOMEBODY_ELSES[member]}
+    answer = handler.broker(payload, Context(f"{ARN}:ana"))
+    assert answer["error"]["code"] == "input"
+    assert repr(member) in answer["error"]["message"]
+    assert academy.cloud.trouble.calls == []
+
+
+def test_a_link_leads_into_ones_own_profile_whatever_is_asked_for(
+    academy: Academy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for learner in ("ana", "chi"):
+        handler.broker({"op": "open_space"}, Context(f"{ARN}:{learner}"))
+    academy.cloud.move(dt.timedelta(minutes=5))
+    linked: list[tuple[str, str]] = []
+
+    def link(workspace: Any) -> str:
+        linked.append((workspace.profile, workspace.space))
+        return "https://x"
+
+    monkeypatch.setattr(academy.cloud, "presigned_url", link)
+    for learner in ("ana", "chi"):
+        answer = handler.broker({"op": "space", "link": True}, Context(f"{ARN}:{learner}"))
+        assert answer["url"] == "https://x"
+    assert linked == [("earth--ana", "earth--ana"), ("earth--chi", "earth--chi")]
+
+
+def test_an_event_is_believed_for_its_jobs_name_alone(
+    academy: Academy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever could forge an event could not settle a job that runs, nor say what it cost."""
+    monkeypatch.setattr(handler, "_survey", lambda: academy.cloud)
+    name = handler.broker(ASKED, Context(f"{ARN}:ana"))["job"]
+    forged = {
+        "source": "aws.sagemaker",
+        "detail": {
+            "TrainingJobName": name,
+            "TrainingJobStatus": "Completed",
+            "BillableTimeInSeconds": 1,
+            "TrainingEndTime": 0,
+            "Environment": {},
+        },
+    }
+    assert handler.settler(forged, Context(ARN)) == {"settled": False}
+    held = academy.ledger.find("ana", "a" * 8)
+    assert held is not None
+    assert held.is_open
+    academy.cloud.move(dt.timedelta(hours=1))
+    assert handler.settler(forged, Context(ARN)) == {"settled": True}
+    settled = academy.ledger.find("ana", "a" * 8)
+    assert settled is not None
+    assert settled.billed == academy.true_cost("ana")
+    assert (settled.billed or 0) > 1000

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from infra.assurance.iam import PolicyKind
-from infra.assurance.templates import Resource, Templates
+from infra.assurance.isolation import world
+from infra.assurance.isolation.reading import read
 from infra.cli.plan import synthesized
 from infra.cohort.loading import load
 
@@ -60,124 +61,33 @@ class Corpus:
 
 
 def corpus() -> Corpus:
-    """The policies of cohorts/example.yaml, synthesized and resolved."""
+    """The policies of cohorts/example.yaml, synthesized, and read as the isolation proof does."""
     cohort = load(ROOT / "cohorts" / "example.yaml")
-    return _Reader(synthesized(cohort, account=ACCOUNT)).read()
+    made = read(synthesized(cohort, account=ACCOUNT), account=ACCOUNT, region=REGION)
+    resources = tuple(
+        Document(f"resource:{each.arn}", "resource", each.arn, each.document.body)
+        for each in made.guarded
+        if each.document is not None
+    )
+    return Corpus(tuple(_role(each) for each in made.roles), resources)
 
 
-#: Resource types with a policy of their own: the member that holds it, what names the resource.
-_POLICIES = {
-    "AWS::S3::BucketPolicy": ("PolicyDocument", "Bucket"),
-    "AWS::SQS::QueuePolicy": ("PolicyDocument", "Queues"),
-    "AWS::SNS::TopicPolicy": ("PolicyDocument", "Topics"),
-    "AWS::KMS::Key": ("KeyPolicy", None),
-    "AWS::ECR::Repository": ("RepositoryPolicyText", None),
-}
-#: A resource's ARN from what names it in its properties.
-_ARNS = {
-    "AWS::S3::Bucket": ("BucketName", "arn:aws:s3:::{name}"),
-    "AWS::SQS::Queue": ("QueueName", f"arn:aws:sqs:{REGION}:{ACCOUNT}:{{name}}"),
-    "AWS::SNS::Topic": ("TopicName", f"arn:aws:sns:{REGION}:{ACCOUNT}:{{name}}"),
-    "AWS::KMS::Key": (None, f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{{name}}"),
-    "AWS::ECR::Repository": (
-        "RepositoryName",
-        f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/{{name}}",
-    ),
-    "AWS::IAM::Role": ("RoleName", f"arn:aws:iam::{ACCOUNT}:role{{path}}{{name}}"),
-    "AWS::IAM::ManagedPolicy": (
-        "ManagedPolicyName",
-        f"arn:aws:iam::{ACCOUNT}:policy{{path}}{{name}}",
-    ),
-}
-#: Types whose Ref is their ARN.
-_REF_IS_ARN = ("AWS::SNS::Topic", "AWS::IAM::ManagedPolicy")
-
-
-class _Reader:
-    """Resolves what the templates' policies refer to."""
-
-    def __init__(self, templates: Templates) -> None:
-        self.templates = templates
-
-    def read(self) -> Corpus:
-        managed = {
-            self.arn(resource): Document(
-                f"boundary:{resource.properties['ManagedPolicyName']}",
-                "identity",
-                self.arn(resource),
-                self.resolved(resource, resource.properties["PolicyDocument"]),
-            )
-            for resource in self.templates.resources("AWS::IAM::ManagedPolicy")
-        }
-        roles = tuple(
-            self.role(resource, managed) for resource in self.templates.resources("AWS::IAM::Role")
-        )
-        return Corpus(roles, tuple(self.resource_policies()))
-
-    def role(self, resource: Resource, managed: Mapping[str, Document]) -> Role:
-        given, arn = resource.properties, self.arn(resource)
-        unread = {"ManagedPolicyArns"} & set(given)
-        assert not unread, f"{resource} has {unread}, which this reader does not follow"
-        name = str(given["RoleName"])
-        identity = tuple(
-            Document(
-                f"{name}/{policy['PolicyName']}",
-                "identity",
-                arn,
-                self.resolved(resource, policy["PolicyDocument"]),
-            )
-            for policy in given.get("Policies", ())
-        )
-        boundary = given.get("PermissionsBoundary")
-        trust = self.resolved(resource, given["AssumeRolePolicyDocument"])
-        return Role(
-            name,
-            arn,
-            identity,
-            None if boundary is None else managed[self.resolved(resource, boundary)],
-            Document(f"trust:{name}", "trust", arn, trust),
-        )
-
-    def resource_policies(self) -> Iterator[Document]:
-        for type_, (member, holder) in _POLICIES.items():
-            for resource in self.templates.resources(type_):
-                if member not in resource.properties:
-                    continue
-                owner = resource
-                if holder is not None:
-                    named = resource.properties[holder]
-                    named = named[0] if isinstance(named, list) else named
-                    found = self.templates.referred(resource, named)
-                    assert found is not None, f"{resource} is of {named}, which is not here"
-                    owner = found
-                arn = self.arn(owner)
-                body = self.resolved(resource, resource.properties[member])
-                yield Document(f"resource:{arn}", "resource", arn, body)
-
-    def arn(self, resource: Resource) -> str:
-        member, pattern = _ARNS[resource.type]
-        name = resource.logical_id if member is None else resource.properties[member]
-        return pattern.format(name=name, path=resource.properties.get("Path", "/"))
-
-    def resolved(self, resource: Resource, value: Any) -> Any:
-        if isinstance(value, list):
-            return [self.resolved(resource, each) for each in value]
-        if not isinstance(value, Mapping):
-            return value
-        if len(value) == 1:
-            [(function, argument)] = value.items()
-            if function == "Fn::Join":
-                return argument[0].join(self.resolved(resource, argument[1]))
-            if function == "Ref" and argument == "AWS::Partition":
-                return "aws"
-            if function in ("Ref", "Fn::GetAtt"):
-                found = self.templates.referred(resource, value)
-                assert found is not None, f"{resource} refers to {value}, which is not here"
-                if function == "Ref" and found.type not in _REF_IS_ARN:
-                    return found.properties[_ARNS[found.type][0] or ""]
-                return self.arn(found)
-            assert not function.startswith("Fn::"), f"{resource} uses {function}"
-        return {key: self.resolved(resource, each) for key, each in value.items()}
+def _role(role: world.Role) -> Role:
+    boundary = role.boundary
+    return Role(
+        role.name,
+        role.arn,
+        tuple(Document(each.id, "identity", role.arn, each.body) for each in role.identity),
+        None
+        if boundary is None
+        else Document(
+            f"boundary:{boundary.id}",
+            "identity",
+            f"arn:aws:iam::{ACCOUNT}:policy/{boundary.id}",
+            boundary.body,
+        ),
+        Document(f"trust:{role.name}", "trust", role.arn, role.trust.body),
+    )
 
 
 def as_text(body: Mapping[str, Any]) -> str:

@@ -38,7 +38,7 @@ from typing import Any
 from infra.services.competition.checking import climate_series as checking
 from infra.services.competition.checking.canonical import Body
 from infra.services.competition.checking.climate_series import LEVELS, Forecast, Point
-from infra.services.competition.problems import Misconfigured
+from infra.services.competition.problems import Misconfigured, Wrong, without_values
 from infra.services.competition.projects.project import Answers as VaultAnswers
 from infra.services.competition.projects.project import Better, Line, Part, Result, Scale, Units
 
@@ -81,17 +81,22 @@ class Answers:
             Misconfigured: if they cannot be used, with the place.
         """
         points: dict[Point, tuple[float, str]] = {}
+        where = "answers.csv"
+        # Of what is wrong only the place is told: logs are no place for held-out values.
         try:
             for number, row in enumerate(csv.DictReader(io.StringIO(answers_csv)), start=1):
                 where = f"answers.csv row {number}"
                 point = (row["series"], int(row["step"]))
                 value, part = float(row["value"]), row["part"]
                 if point in points or part not in PARTS or not math.isfinite(value):
-                    raise ValueError(f"{where}: {row}")
+                    raise Wrong("it is there twice, is of no part, or is no number")
                 points[point] = (value, part)
-            scales = {name: _scale(name, given) for name, given in json.loads(scales_json).items()}
+            where, scales = "scales.json", {}
+            for name, given in json.loads(scales_json).items():
+                where = f"scales.json, {name}"
+                scales[name] = _scale(given)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise Misconfigured(f"the held-out answers: {error!r}") from None
+            raise Misconfigured(f"the held-out answers, {where}: {without_values(error)}") from None
         for name in scales:
             parts = {part for (series, _), (_, part) in points.items() if series == name}
             if parts != set(PARTS):
@@ -101,7 +106,7 @@ class Answers:
         return cls(points, scales)
 
 
-def _scale(name: str, given: Mapping[str, Any]) -> ErrorScale:
+def _scale(given: Mapping[str, Any]) -> ErrorScale:
     """A scale of 0 cannot divide: such a series is for the sealing to leave out."""
     scale = ErrorScale(
         mase_scale=float(given["mase_scale"]),
@@ -109,7 +114,7 @@ def _scale(name: str, given: Mapping[str, Any]) -> ErrorScale:
     )
     for value in (scale.mase_scale, *scale.naive_mase.values()):
         if not math.isfinite(value) or value <= 0:
-            raise ValueError(f"scales.json: {name} has {value}, which is not above 0")
+            raise Wrong("a scale is not above 0")
     return scale
 
 

@@ -27,7 +27,7 @@ from infra.services.competition.checking.land_cover import (
     scenes_of,
     unpacked,
 )
-from infra.services.competition.problems import Misconfigured
+from infra.services.competition.problems import Misconfigured, Wrong, without_values
 from infra.services.competition.projects.project import Answers as VaultAnswers
 from infra.services.competition.projects.project import Better, Line, Part, Result, Scale, Units
 
@@ -85,15 +85,17 @@ class Scene:
                     more = unpacker.unconsumed_tail
                     count += len(block)
                     if count > math.prod(self.shape) or unpacker.unused_data:
-                        raise ValueError(f"more labels than {self.shape}")
+                        raise Wrong(f"more labels than {self.shape}")
                     if block.translate(None, _LABELS):
-                        raise ValueError("a label is no class")
+                        raise Wrong("a label is no class")
                     if block:
                         yield block
             if count != math.prod(self.shape) or not unpacker.eof:
-                raise ValueError(f"{count} labels for {self.shape} cells")
+                raise Wrong(f"{count} labels for {self.shape} cells")
         except (ValueError, zlib.error) as error:
-            raise Misconfigured(f"the held-out answers, {ANSWERS}: {error!r}") from None
+            raise Misconfigured(
+                f"the held-out answers, {ANSWERS}: {without_values(error)}"
+            ) from None
 
 
 @dataclass(frozen=True)
@@ -113,13 +115,15 @@ class Answers:
         try:
             document: Any = json.loads(content)
             if document["version"] != VERSION:
-                raise ValueError(f"version {document['version']}, this code reads {VERSION}")
+                raise Wrong(f"version {document['version']!r:.20}, this code reads {VERSION}")
             if tuple(document["classes"]) != CLASSES:
-                raise ValueError(f"classes {document['classes']}")
+                raise Wrong("other classes than this code's")
             scenes = {name: _scene(name, given) for name, given in document["scenes"].items()}
             lines = tuple(_line(line) for line in document["lines"])
         except (KeyError, TypeError, ValueError, AttributeError, zlib.error) as error:
-            raise Misconfigured(f"the held-out answers, {ANSWERS}: {error!r}") from None
+            raise Misconfigured(
+                f"the held-out answers, {ANSWERS}: {without_values(error)}"
+            ) from None
         if len(scenes) > MAX_SCENES:
             raise Misconfigured(f"the held-out answers, {ANSWERS}: {len(scenes)} scenes")
         parts = {scene.part for scene in scenes.values()}
@@ -132,9 +136,9 @@ def _scene(name: str, given: Mapping[str, Any]) -> Scene:
     rows, columns = (int(length) for length in given["shape"])
     part = str(given["part"])
     if rows < 1 or columns < 1 or rows * columns > MAX_CELLS or part not in PARTS:
-        raise ValueError(f"{name}: shape {rows} x {columns}, part {part}")
+        raise Wrong(f"{name}: its shape or its part")
     if not isinstance(given["labels"], str):
-        raise ValueError(f"{name}: labels are no text")
+        raise Wrong(f"{name}: labels are no text")
     return Scene(part, (rows, columns), given["labels"])
 
 
@@ -142,7 +146,7 @@ def _line(given: Mapping[str, Any]) -> Line:
     public = float(given["public"])
     private = None if given.get("private") is None else float(given["private"])
     if not all(0 <= score <= 1 for score in (public, private or 0)):
-        raise ValueError(f"line {given['name']}: {public}, {private}")
+        raise Wrong(f"line {given['name']}: a score is not from 0 to 1")
     units, private_units = (_units(given, name) for name in ("units", "private_units"))
     return Line(str(given["name"]), public, units, private, private_units)
 
@@ -150,7 +154,7 @@ def _line(given: Mapping[str, Any]) -> Line:
 def _units(given: Mapping[str, Any], member: str) -> Units:
     units = {str(name): tuple(map(int, counts)) for name, counts in given.get(member, {}).items()}
     if any(len(counts) != 2 * _COUNT or min(counts) < 0 for counts in units.values()):
-        raise ValueError(f"line {given['name']}: {member}")
+        raise Wrong(f"line {given['name']}: {member}")
     return units
 
 
