@@ -47,15 +47,26 @@ class Site:
         assert isinstance(document, dict)
         return document
 
+    def known(self, person: str) -> None:
+        """Refuse an id that is nobody's who has a workspace."""
+        people = [each.id for each in self.cohort.people]
+        if person in people:
+            return
+        if any(advisor.id == person for advisor in self.cohort.advisors):
+            raise Refused(
+                f"{person} advises {self.cohort.name} and has no space: give the cohort file "
+                "budget.per_advisor_usd, and deploy it"
+            )
+        raise Refused(f"{person!r} is no learner of {self.cohort.name}: {', '.join(people)}")
+
     def broker(self, learner: str, request: dict[str, Any]) -> dict[str, Any]:
-        """Ask the broker on behalf of `learner`, through the alias that is their identity.
+        """Ask the broker on behalf of a learner, or of an advisor who has a space, through the
+        alias that is their identity.
 
         Raises:
             Refused: with the broker's sentence, or what the file should name.
         """
-        learners = [person.id for _, person in self.cohort.learners]
-        if learner not in learners:
-            raise Refused(f"{learner!r} is no learner of {self.cohort.name}: {', '.join(learners)}")
+        self.known(learner)
         client = self.client("lambda")
         function = self.cohort.names.function("broker")
         try:

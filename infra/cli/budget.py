@@ -1,5 +1,5 @@
-"""`cohort budget`, `freeze` and `unfreeze`: an admin's acts on one learner's account, each recorded
-in the ledger with who did it and why."""
+"""`cohort budget`, `freeze` and `unfreeze`: an admin's acts on one learner's or advisor's account,
+each recorded in the ledger with who did it and why."""
 
 from __future__ import annotations
 
@@ -47,7 +47,8 @@ def budget(learner: str, file: Path, amount: str | None, reset: bool, why: str |
         if not why:
             raise Refused("a change of a cap is recorded with a reason: add --why")
         if reset:
-            cap = _file_cap(site)
+            site.known(learner)
+            cap = _file_cap(site, learner)
             account, act = _act(
                 site,
                 learner,
@@ -116,11 +117,11 @@ def _act(
     site: Site, learner: str, make: Callable[[Account, dt.datetime, str], Act]
 ) -> tuple[Account, Act]:
     """Carry out the act on the account as it stands, whoever else writes meanwhile."""
-    _known(site, learner)
+    site.known(learner)
     ledger = ledger_of(site)
     who = str(site.client("sts").get_caller_identity()["Arn"])
     for _ in range(ATTEMPTS):
-        account = ledger.account(learner, _file_cap(site))
+        account = ledger.account(learner, _file_cap(site, learner))
         try:
             act = make(account, dt.datetime.now(dt.UTC), who)
         except ValueError as error:
@@ -132,14 +133,8 @@ def _act(
     raise Refused(f"{learner}'s account keeps changing; try again")
 
 
-def _known(site: Site, learner: str) -> None:
-    learners = [person.id for _, person in site.cohort.learners]
-    if learner not in learners:
-        raise Refused(f"{learner!r} is no learner of {site.cohort.name}: {', '.join(learners)}")
-
-
-def _file_cap(site: Site) -> int:
-    return int(site.cohort.budget.per_learner_usd * MICRO_DOLLARS)
+def _file_cap(site: Site, person: str) -> int:
+    return int(site.cohort.cap_usd(person) * MICRO_DOLLARS)
 
 
 def _micro_usd(text: str) -> int:
@@ -166,9 +161,9 @@ def _warn_if_short(account: Account) -> None:
 
 
 def _show(site: Site, learner: str) -> None:
-    _known(site, learner)
+    site.known(learner)
     ledger = ledger_of(site)
-    account = ledger.seen(learner) or Account.new(learner, _file_cap(site))
+    account = ledger.seen(learner) or Account.new(learner, _file_cap(site, learner))
     kind = "of the learner's own" if account.individual else "the cohort file's"
     frozen = "; frozen" if account.frozen else ""
     console.print(f"{learner}: cap {usd(account.cap)}, {kind}{frozen}")

@@ -31,7 +31,12 @@ def check(file: Path) -> None:
     cap = cohort.budget.per_learner_usd
     for warning in warnings(cohort, today=dt.datetime.now(dt.UTC).date()):
         console.print(f"[yellow]but {warning}[/yellow]", soft_wrap=True)
-    console.print(f"At most ${cap} for a learner, ${cap * learners} for the cohort.")
+    everyone = sum(cohort.cap_usd(person.id) for person in cohort.people)
+    advisor = f", ${cohort.budget.per_advisor_usd} for an advisor"
+    console.print(
+        f"At most ${cap} for a learner{advisor if cohort.advisors_with_spaces else ''}, "
+        f"${everyone} for the cohort."
+    )
 
 
 def _count(number: int, what: str) -> str:

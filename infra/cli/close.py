@@ -5,18 +5,16 @@ CloudFormation deletes neither a space with a running app nor a bucket with obje
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import click
 
+from infra.assurance.changes import STAYS
+from infra.cli import deployed, stopping
 from infra.cli.account import Site
+from infra.cli.reconcile import left
 from infra.cli.terminal import Refused, console, without_traceback
-
-#: SageMaker may take this long to delete an app, and to stop a job: SIGTERM, 120 s, upload.
-PATIENCE_SECONDS = 30 * 60
 
 BUCKETS = ("data", "vault", "work", "site")
 #: What `protect: true` keeps: people's work, and what it was scored against.
@@ -33,9 +31,11 @@ def close(file: Path, yes: bool) -> None:
     """Stop every app and job of the cohort in FILE and empty its buckets.
 
     Afterwards `npx cdk destroy --all -c cohort=FILE` leaves nothing but keys that pend deletion.
-    With `protect: true` in the file, `work` and `vault` keep what they hold.
+    With `protect: true` in the file, `work` and `vault` keep what they hold, and CloudFormation
+    deletes no stack before this has run; a next deploy protects them again.
     """
     site = Site.of(file)
+    _check_protection(site)
     kept = PROTECTED if site.cohort.protect else ()
     erased = [purpose for purpose in BUCKETS if purpose not in kept]
     if not yes:
@@ -49,29 +49,74 @@ def close(file: Path, yes: bool) -> None:
 
 
 def close_cohort(site: Site) -> Iterator[str]:
-    """Do it, a sentence for each part done. May be run again after it was interrupted."""
+    """Do it, a sentence for each part done. May be run again after it was interrupted.
+
+    Raises:
+        Refused: if the cohort file and what is deployed disagree about `protect`.
+    """
+    _check_protection(site)
     if _rest(site):
         yield "the steward rests: its rule is switched off, and goes with cdk destroy"
-    # Apps first, and waited for: their schedules are the stops that hold if this breaks off.
-    apps = _stop_apps(site)
-    yield f"{apps} app{_s(apps)} ended"
-    jobs = _stop_jobs(site)
-    yield f"{jobs} job{_s(jobs)} stopped"
-    schedules = _delete_schedules(site)
-    yield f"{schedules} schedule{_s(schedules)} removed"
-    if _settle(site):
-        yield "the ledger is settled"
+    yield from stopping.stop(site, stopping.everybody(site))
     scripts = _delete_old_scripts(site)
     if scripts:
-        yield f"{scripts} earlier start script{_s(scripts)} removed"
+        yield f"{scripts} earlier start script{stopping.s(scripts)} removed"
     streams = _delete_job_logs(site)
-    yield f"{streams} job log{_s(streams)} removed"
+    yield f"{streams} job log{stopping.s(streams)} removed"
     kept = PROTECTED if site.cohort.protect else ()
     for purpose in BUCKETS:
         if purpose in kept:
             yield f"{purpose}: kept, because the cohort file says protect: true"
         else:
             yield f"{purpose}: {_empty(site, purpose)} object versions erased"
+    if others := left(site, deployed.read(site, waiting=True)):
+        yield (
+            f"{', '.join(stack.name for stack in others)}: not in the cohort file any more, so cdk "
+            "destroy does not know of it: run cohort reconcile first"
+        )
+    freed = _unprotect(site)
+    if freed:
+        yield (
+            f"{freed} stack{stopping.s(freed)} may be deleted now; what protect: true keeps stays: "
+            "cohort diff lists it afterwards, with the commands that remove it for good"
+        )
+
+
+def _check_protection(site: Site) -> None:
+    """What is kept is decided twice, here by the file and at the destroy by what is deployed: where
+    the two differ, work would be erased that somebody believes to be protected."""
+    stacks = deployed.read(site, waiting=True)
+    buckets = list(stacks.templates.resources("AWS::S3::Bucket"))
+    if not buckets:
+        return
+    stay = any(
+        stacks.stacks[each.stack].template["Resources"][each.logical_id].get("DeletionPolicy")
+        in STAYS
+        for each in buckets
+    )
+    if stay == site.cohort.protect:
+        return
+    says, has = ("true", "unprotected") if site.cohort.protect else ("false", "protected")
+    raise Refused(
+        f"the cohort file says protect: {says}, and what is deployed of {site.cohort.name} is "
+        f"{has}: a close and a destroy would disagree about what stays. Deploy the file first "
+        "(cohort diff FILE says what that changes), then close"
+    )
+
+
+def _unprotect(site: Site) -> int:
+    """Let CloudFormation delete the stacks: whoever closes a cohort means to destroy it."""
+    client = site.client("cloudformation")
+    protected = [
+        each
+        for each in deployed.described(site, empty=True)
+        if each.get("EnableTerminationProtection")
+    ]
+    for stack in protected:
+        client.update_termination_protection(
+            StackName=stack["StackName"], EnableTerminationProtection=False
+        )
+    return len(protected)
 
 
 def _rest(site: Site) -> bool:
@@ -87,104 +132,13 @@ def _rest(site: Site) -> bool:
     return True
 
 
-def _s(count: int) -> str:
-    return "" if count == 1 else "s"
-
-
-def _wait(what: str, done: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    wait = 0.2
-    while not done():
-        if time.monotonic() > deadline:
-            raise Refused(f"{what} did not end in {PATIENCE_SECONDS // 60} minutes; run it again")
-        time.sleep(wait)
-        wait = min(wait * 1.5, 15)
-
-
-def _stop_apps(site: Site) -> int:
-    # Found by their spaces' names and not through the workspace configs: a destroy that was tried
-    # first has deleted those, and a learner who has left the file has none.
-    sagemaker = site.client("sagemaker")
-    prefix = site.cohort.names.workspace("")
-
-    def live() -> list[dict[str, Any]]:
-        pages = sagemaker.get_paginator("list_apps").paginate()
-        return [
-            app
-            for page in pages
-            for app in page["Apps"]
-            if app["Status"] not in ("Deleted", "Failed")
-            and (app.get("SpaceName") or app.get("UserProfileName", "")).startswith(prefix)
-        ]
-
-    found = live()
-    for app in found:
-        if app["Status"] != "Deleting":
-            owner = {k: app[k] for k in ("SpaceName", "UserProfileName") if app.get(k)}
-            sagemaker.delete_app(
-                DomainId=app["DomainId"], AppType=app["AppType"], AppName=app["AppName"], **owner
-            )
-    _wait("the apps", lambda: not live())
-    return len(found)
-
-
-def _stop_jobs(site: Site) -> int:
-    sagemaker = site.client("sagemaker")
-    prefix = f"{site.cohort.name}--"
-
-    def running() -> list[str]:
-        names = []
-        for status in ("InProgress", "Stopping"):
-            pages = sagemaker.get_paginator("list_training_jobs").paginate(
-                NameContains=prefix, StatusEquals=status
-            )
-            for page in pages:
-                names += [job["TrainingJobName"] for job in page["TrainingJobSummaries"]]
-        return [name for name in names if name.startswith(prefix)]
-
-    names = running()
-    for name in names:
-        try:
-            sagemaker.stop_training_job(TrainingJobName=name)
-        except sagemaker.exceptions.ClientError as error:
-            # It ended between the listing and the stop: that is what was wanted.
-            if error.response["Error"]["Code"] != "ValidationException":
-                raise
-    _wait("the training jobs", lambda: not running())
-    return len(names)
-
-
-def _delete_schedules(site: Site) -> int:
-    scheduler = site.client("scheduler")
-    group = site.cohort.names.schedule_group
-    count = 0
-    try:
-        for page in scheduler.get_paginator("list_schedules").paginate(GroupName=group):
-            for schedule in page["Schedules"]:
-                scheduler.delete_schedule(Name=schedule["Name"], GroupName=group)
-                count += 1
-    except scheduler.exceptions.ResourceNotFoundException:
-        pass
-    return count
-
-
-def _settle(site: Site) -> bool:
-    """Let the sweep settle what just ended, so that the ledger's last word is the truth."""
-    client = site.client("lambda")
-    try:
-        answer = client.invoke(FunctionName=site.cohort.names.function("sweep"), Payload=b"{}")
-    except client.exceptions.ResourceNotFoundException:
-        return False
-    return "FunctionError" not in answer
-
-
 def _delete_old_scripts(site: Site) -> int:
     """Remove the start scripts that a later deploy replaced: SageMaker kept them while in use."""
     sagemaker = site.client("sagemaker")
     current = {
         workspace["lifecycle_config"]
-        for _, learner in site.cohort.learners
-        if (workspace := site.workspace(learner.id))
+        for person in site.cohort.people
+        if (workspace := site.workspace(person.id))
     }
     prefix = site.cohort.names.lifecycle_config("")
     pages = sagemaker.get_paginator("list_studio_lifecycle_configs").paginate(

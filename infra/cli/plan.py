@@ -16,7 +16,16 @@ from botocore.config import Config
 from rich.markup import escape
 from rich.table import Table
 
-from infra.assurance.plan import LEFT_OUT, Plan, amount, make_plan, number, to_document
+from infra.assurance.plan import (
+    ISOLATION,
+    LEFT_OUT,
+    NETWORK,
+    Plan,
+    amount,
+    make_plan,
+    number,
+    to_document,
+)
 from infra.assurance.quotas import Finding, Quotas, in_account, needs, without_account
 from infra.assurance.standing_cost import Bill, Unpriced
 from infra.assurance.templates import AssemblyError, Templates
@@ -28,6 +37,9 @@ from infra.cohort.prices import PriceList, UnknownPrice
 
 #: Stands in templates that are made without an account (AWS's own documentation uses it).
 NO_ACCOUNT = "123456789012"
+
+#: What the CDK CLI reads, and hands to app.py: flags that change templates.
+CDK = Path(__file__).resolve().parents[2] / "cdk.json"
 
 #: A listing of SageMaker's quotas has more than twenty pages, and AWS throttles it.
 PATIENT = Config(retries={"mode": "adaptive", "max_attempts": 10})
@@ -106,7 +118,7 @@ def synthesized(cohort: Cohort, *, account: str) -> Templates:
 
     images = load_record().current(account, cohort.region)
     with tempfile.TemporaryDirectory() as folder:
-        app = App(outdir=folder)
+        app = App(outdir=folder, context=json.loads(CDK.read_text(encoding="utf-8"))["context"])
         try:
             stacks = add_stacks(app, cohort, account=account, images=images)
         except MissingFlavours as error:
@@ -125,6 +137,10 @@ def _check_stacks(cohort: Cohort, templates: Templates, folder: Path) -> None:
     names = cohort.names
     expected = {names.foundation_stack, names.guard_stack, names.competition_stack}
     expected |= {names.team_stack(team.id) for team in cohort.teams}
+    if cohort.advisors_with_spaces:
+        expected.add(names.advisors_stack)
+    if cohort.isolation == "cohort":
+        expected.add(names.studio_stack)
     found = set(templates.stacks)
     wrong = [f"{name} is missing" for name in sorted(expected - found)]
     wrong += [f"{name} is not of this cohort" for name in sorted(found - expected)]
@@ -141,11 +157,15 @@ def _check_stacks(cohort: Cohort, templates: Templates, folder: Path) -> None:
 def show(made: Plan) -> None:
     """Print the plan as tables."""
     cohort = made.cohort
+    spaced = len(cohort.advisors_with_spaces)
+    advisors = f", {spaced} advisor{'s' if spaced > 1 else ''} with a space" if spaced else ""
     console.print(
         f"[bold]{cohort.name}[/bold] in {cohort.region}: {len(cohort.teams)} teams, "
-        f"{len(cohort.learners)} learners, {cohort.starts} to {cohort.ends} "
+        f"{len(cohort.learners)} learners{advisors}, {cohort.starts} to {cohort.ends} "
         f"({made.months:.1f} months)"
     )
+    console.print(f"isolation: {cohort.isolation}: {ISOLATION[cohort.isolation]}")
+    console.print(f"network: {cohort.network}: {NETWORK[cohort.network]}")
     _show_stacks(made)
     _show_quotas(made.quotas)
     _show_bill("A month with nobody working", made.standing.services)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from infra.cli import locks
 from infra.cli.account import Site
 from infra.cli.staging import Shelf
 from infra.cli.terminal import Refused, console, size, without_traceback
@@ -98,6 +99,11 @@ def publish_cohort(
             yield from _land_cover(site, scenes, simulated, plan, partial(_Line, live, told))
     except (wheel.BuildError, templates.TemplateError, SealingError) as error:
         raise Refused(str(error)) from None
+    if locked := locks.lock(site):
+        yield (
+            f"locked: CloudFormation replaces and deletes nothing of people's in {locked} stacks; "
+            "cohort diff --erase opens that for what it names"
+        )
 
 
 def _climate_series(site: Site) -> str:

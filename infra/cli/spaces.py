@@ -1,4 +1,4 @@
-"""`cohort open`: starts a learner's space through the broker and prints the link to it."""
+"""`cohort open`: starts a space, a learner's or an advisor's, and prints the link to it."""
 
 from __future__ import annotations
 

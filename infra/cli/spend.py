@@ -1,4 +1,4 @@
-"""`cohort spend`: what every learner has spent, holds and has left, and what runs.
+"""`cohort spend`: what every learner and advisor has spent, holds and has left, and what runs.
 
 Read from the ledger as it stands, with the admin's own credentials; nothing is written, no learner
 is asked. Team and cohort totals are sums of the learners' lines: the ledger keeps none.
@@ -41,7 +41,10 @@ GB = 10**9
 
 @dataclass(frozen=True)
 class Line:
-    """One learner's money. Amounts in micro-dollars; `storage` is what a month of it costs."""
+    """One learner's money. Amounts in micro-dollars; `storage` is what a month of it costs.
+
+    An advisor who has a space has such a line too, with an empty `team`.
+    """
 
     learner: str
     team: str
@@ -149,10 +152,10 @@ def read(site: Site, now: dt.datetime) -> Spending:
         prices = storage_prices(cohort.region)
     except UnknownPrice as error:
         raise Refused(str(error)) from None
-    cap = int(cohort.budget.per_learner_usd * MICRO_DOLLARS)
     since = now - dt.timedelta(days=CHART_DAYS)
 
     def line(team: str, learner: str, members: int) -> Line:
+        cap = int(cohort.cap_usd(learner) * MICRO_DOLLARS)
         account = ledger.seen(learner) or Account.new(learner, cap)
         return Line(
             learner=learner,
@@ -163,12 +166,12 @@ def read(site: Site, now: dt.datetime) -> Spending:
             storage=_storage(disks.get(learner), objects.get(team), members, prices),
         )
 
+    everyone = [
+        *((team.id, learner.id, len(team.learners)) for team, learner in cohort.learners),
+        *(("", advisor.id, 1) for advisor in cohort.advisors_with_spaces),
+    ]
     with ThreadPoolExecutor(READERS) as pool:
-        lines = tuple(
-            pool.map(
-                lambda each: line(each[0].id, each[1].id, len(each[0].learners)), cohort.learners
-            )
-        )
+        lines = tuple(pool.map(lambda each: line(*each), everyone))
     return Spending(cohort, now, lines, objects, journal.heartbeat())
 
 
@@ -197,7 +200,7 @@ def show(spending: Spending) -> None:
         notes = " [red]frozen[/red]" if account.frozen else ""
         table.add_row(
             escape(line.learner) + notes,
-            escape(line.team),
+            escape(line.team) or "[dim]advisor[/dim]",
             usd(account.cap) + ("*" if account.individual else ""),
             usd(account.spent),
             usd(account.reserved),
@@ -297,10 +300,11 @@ def total_of(lines: Iterable[Line]) -> Total:
 
 
 def totals(lines: Iterable[Line]) -> dict[str, Total]:
-    """What each team comes to."""
+    """What each team comes to; advisors are in none."""
     teams: dict[str, list[Line]] = {}
     for line in lines:
-        teams.setdefault(line.team, []).append(line)
+        if line.team:
+            teams.setdefault(line.team, []).append(line)
     return {team: total_of(mine) for team, mine in teams.items()}
 
 
@@ -317,37 +321,37 @@ def to_document(spending: Spending) -> dict[str, Any]:
             for name in ("cap", "spent", "reserved", "available")
         }
 
+    def person(line: Line) -> dict[str, Any]:
+        until = line.lasts_until(spending.now, spending.begin)
+        return {
+            "learner" if line.team else "advisor": line.learner,
+            **({"team": line.team} if line.team else {}),
+            **amounts(line.account),
+            "individual_cap": line.account.individual,
+            "frozen": line.account.frozen,
+            "running": [
+                {
+                    "kind": held.kind,
+                    "name": held.name,
+                    "instance": held.instance,
+                    "count": held.count,
+                    "reserved_micro_usd": held.amount,
+                    "ends_at": _instant(held.ends_at),
+                }
+                for held in line.running
+            ],
+            "storage_micro_usd_per_month": line.storage,
+            "micro_usd_per_day": line.pace(spending.now, spending.begin),
+            "lasts_until": str(until) if until else None,
+        }
+
     beat = spending.heartbeat
     return {
         "version": SCHEMA_VERSION,
         "cohort": spending.cohort.name,
         "at": _instant(spending.now),
-        "learners": [
-            {
-                "learner": line.learner,
-                "team": line.team,
-                **amounts(line.account),
-                "individual_cap": line.account.individual,
-                "frozen": line.account.frozen,
-                "running": [
-                    {
-                        "kind": held.kind,
-                        "name": held.name,
-                        "instance": held.instance,
-                        "count": held.count,
-                        "reserved_micro_usd": held.amount,
-                        "ends_at": _instant(held.ends_at),
-                    }
-                    for held in line.running
-                ],
-                "storage_micro_usd_per_month": line.storage,
-                "micro_usd_per_day": line.pace(spending.now, spending.begin),
-                "lasts_until": str(until)
-                if (until := line.lasts_until(spending.now, spending.begin))
-                else None,
-            }
-            for line in spending.lines
-        ],
+        "learners": [person(line) for line in spending.lines if line.team],
+        "advisors": [person(line) for line in spending.lines if not line.team],
         "teams": {name: amounts(total) for name, total in totals(spending.lines).items()},
         "all": amounts(total_of(spending.lines)),
         "storage": [

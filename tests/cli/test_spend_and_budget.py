@@ -226,6 +226,56 @@ def test_freezing_names_what_still_runs_and_unfreezing_lifts_it(books: TableLedg
     assert [act.what for act in books.acts("ana", 5)] == ["unfreeze", "freeze"]
 
 
+@pytest.fixture
+def advised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, books: TableLedger) -> Path:
+    """The same cohort, whose budget pays for a space of its advisor."""
+    path = tmp_path / "advised.yaml"
+    text = EXAMPLE.read_text("utf-8").replace("budget:\n", "budget:\n  per_advisor_usd: 12.50\n")
+    path.write_text(text, encoding="utf-8")
+    monkeypatch.setenv("COHORT_FILE", str(path))
+    return path
+
+
+def test_an_advisor_with_a_space_has_a_line_and_is_in_no_team(
+    books: TableLedger, advised: Path
+) -> None:
+    now = dt.datetime.now(dt.UTC)
+    books.account("shelley", 12_500_000)
+    space = a_job(now, learner="shelley", id="space", kind="space", team="", amount=1_000_000)
+    books.apply(ledger.reserve(space, None))
+    result = run("spend", str(advised))
+    [line] = [row for row in result.output.splitlines() if "│ shelley" in row]
+    for text in ("advisor", "$12.50", "$1.00", "$11.50", "space ml.g5.xlarge"):
+        assert text in line, text
+    document = json.loads(run("spend", str(advised), "--json").output)
+    [shelley] = document["advisors"]
+    assert (shelley["advisor"], shelley["cap_micro_usd"]) == ("shelley", 12_500_000)
+    assert "shelley" not in {line["learner"] for line in document["learners"]}
+    assert set(document["teams"]) == {"falcon", "heron"}
+    assert document["all"]["cap_micro_usd"] == 4 * 25_000_000 + 12_500_000
+    assert document["all"]["reserved_micro_usd"] == 1_000_000
+
+
+def test_acts_on_an_advisors_account_go_by_the_advisors_cap(
+    books: TableLedger, advised: Path
+) -> None:
+    assert "cap $12.50, the cohort file's" in run("budget", "shelley").output
+    result = run("budget", "shelley", "--usd", "20", "--why", "a visit")
+    assert "cap $12.50 -> $20.00" in result.output
+    result = run("budget", "shelley", "--reset", "--why", "over")
+    assert "cap $20.00 -> $12.50" in result.output
+    assert run("freeze", "shelley", "--why", "a test").exit_code == 0
+    assert books.account("shelley", 12_500_000).frozen
+
+
+@pytest.mark.parametrize("verb", ["budget", "freeze", "open"])
+def test_an_advisor_without_a_space_is_told_what_to_write(books: TableLedger, verb: str) -> None:
+    result = run(verb, "shelley", *(["--why", "x"] if verb == "freeze" else []))
+    assert result.exit_code == 1
+    assert "give the cohort file budget.per_advisor_usd" in " ".join(result.output.split())
+    assert books.seen("shelley") is None
+
+
 def test_without_a_ledger_it_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     with mock_aws():

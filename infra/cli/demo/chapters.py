@@ -18,6 +18,7 @@ import requests
 from rich.markup import escape
 from rich.table import Table
 
+from infra.assurance.plan import ISOLATION
 from infra.cli.close import close_cohort
 from infra.cli.demo.contest import choice, close_the_competition, marks_and_rival, news
 from infra.cli.demo.dead_guard import guard_dies
@@ -119,16 +120,18 @@ def deploy(stage: Stage, narrator: Narrator) -> None:
             table.add_row(stack["StackName"], str(sum(counts.values())), what)
         step.show(table)
         statuses = {s["StackName"]: s["StackStatus"] for s in stacks}
-        names = stage.site.cohort.names
-        expected = {names.foundation_stack, names.guard_stack, names.competition_stack} | {
-            names.team_stack(team.id) for team in stage.site.cohort.teams
-        }
+        cohort = stage.site.cohort
+        teams = [(team.id, [learner.id for learner in team.learners]) for team in cohort.teams]
+        advisors = [advisor.id for advisor in cohort.advisors_with_spaces]
+        names = list(cohort.names.every(teams, advisors=advisors, isolation=cohort.isolation))
+        expected = {name for kind, name in names if kind == "stack"}
         step.check("the stacks are the cohort's", set(statuses) == expected, ", ".join(statuses))
         step.check("all are complete", set(statuses.values()) == {"CREATE_COMPLETE"})
         domains = stage.site.client("sagemaker").list_domains()["Domains"]
         step.check(
-            "each learner has a Studio domain",
-            len(domains) == len(stage.site.cohort.learners)
+            ISOLATION[cohort.isolation].partition(";")[0],
+            {domain["DomainName"] for domain in domains}
+            == {name for kind, name in names if kind == "domain"}
             and all(domain["Status"] == "InService" for domain in domains),
             f"{len(domains)} domains",
         )

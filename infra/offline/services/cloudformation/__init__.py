@@ -11,7 +11,8 @@ FIDELITY = Part(
     title="CloudFormation",
     emulated=(
         "our engine over the services' own operations: change sets, events, outputs, parameters "
-        "from SSM, order, update, replacement, deletion, failure and roll-back, for the types "
+        "from SSM, order, update, replacement, deletion, stack policies, import by name, failure "
+        "and roll-back, for the types "
         "below; other types, properties (nested ones too), attributes and functions fail the "
         "stack and are named"
     ),
@@ -21,7 +22,10 @@ FIDELITY = Part(
         "compared object by object"
     ),
     differences=(
-        "the execution role is not enforced inside; one deployment at a time; no drift, no stack "
+        "the execution role is not enforced inside; one deployment at a time; when CloudFormation "
+        "finds out that a stack policy lets a resource not go is not documented, here it is before "
+        "anything is made; an imported resource whose tags cannot change is taken to have the "
+        "stack's; no drift, no stack "
         "sets, no nested stacks, no custom resources, no macros: refused"
     ),
 )

@@ -14,6 +14,7 @@ from infra.offline.services.cloudformation import answers
 from infra.offline.services.cloudformation.engine import Engine, engine_of
 from infra.offline.services.cloudformation.errors import NotModelled, StackValidationError
 from infra.offline.services.cloudformation.stack import ChangeSet, Definition, Resource, Stack
+from infra.offline.services.cloudformation.stack_policy import StackPolicy
 from infra.offline.services.cloudformation.template import Template
 
 _OF_STACKS = (
@@ -30,6 +31,7 @@ _OF_STACKS = (
 UNMODELLED = {
     "CreateChangeSet": (*_OF_STACKS, "DeploymentMode", "ResourcesToImport"),
     "CreateStack": _OF_STACKS,
+    "SetStackPolicy": ("StackPolicyURL",),
     "UpdateStack": _OF_STACKS,
 }
 
@@ -143,6 +145,16 @@ class Operations(BaseResponse):  # type: ignore[misc]
         stack = self._live(self._get_param("StackName"))
         stack.protected = bool(self._get_bool_param("EnableTerminationProtection"))
         return ActionResult({"StackId": stack.stack_id})
+
+    def set_stack_policy(self) -> ActionResult:
+        stack = self._live(self._get_param("StackName"))
+        body = self._get_param("StackPolicyBody")
+        stack.policy = StackPolicy.read(body) if body else None
+        return EmptyResult()
+
+    def get_stack_policy(self) -> ActionResult:
+        policy = self._live(self._get_param("StackName")).policy
+        return ActionResult({"StackPolicyBody": policy.text} if policy else {})
 
     def describe_stack_events(self) -> ActionResult:
         events = self.engine.stack(self._get_param("StackName")).events[::-1]

@@ -102,6 +102,7 @@ class Deployment:
         made = plan(self._stack, self._definition)
         active = made.evaluation.active()
         self._refuse_unmodelled(made, active)
+        self._refuse_removals(active)
         evaluation = self._evaluation()
         for logical_id in made.order:
             self._bring(evaluation, active[logical_id], made.needs[logical_id])
@@ -130,6 +131,22 @@ class Deployment:
         if failed:
             raise Failed(f"The following resource(s) failed to create: [{', '.join(failed)}]. ")
 
+    def _refuse_removals(self, active: Mapping[str, Declaration]) -> None:
+        """Fail before anything is made if the stack policy lets a resource not go.
+
+        When CloudFormation finds out is not documented; that the update fails is.
+        """
+        for logical_id, known in self._stack.resources.items():
+            if logical_id not in active:
+                self._may("Update:Delete", known)
+
+    def _may(self, action: str, known: Resource) -> None:
+        """Hold an action of an update against the stack policy."""
+        policy = self._stack.policy
+        refused = policy.refuses(action, known.logical_id, known.type) if policy else None
+        if refused:
+            self._failed(known, "UPDATE", ResourceError(refused))
+
     def _bring(self, evaluation: Evaluation, declared: Declaration, needs: frozenset[str]) -> None:
         known = self._stack.resources.get(declared.logical_id)
         if known is not None and known.status == "CREATE_FAILED":
@@ -153,8 +170,10 @@ class Deployment:
             return
         replacing = model.replaces(known.properties, wanted)
         if known.type != declared.type or replacing:
+            self._may("Update:Replace", known)
             self._replace(model, known, declared, wanted, needs, replacing)
         elif known.properties != wanted:
+            self._may("Update:Modify", known)
             self._update(model, known, declared, wanted, needs)
         else:
             self._keep(known, declared, needs)
@@ -241,7 +260,8 @@ class Deployment:
         needs: frozenset[str],
     ) -> None:
         """Take what is there into the stack as it is; of the stack it gets the tags alone."""
-        resource = _resource(declared, Made(str(untagged[model.named_by or ""])), untagged, needs)
+        found_by = str(untagged[model.found_by or model.named_by or ""])
+        resource = _resource(declared, Made(found_by), untagged, needs)
         self._stack.note(resource, "IMPORT_IN_PROGRESS")
         scope = removal.scope_of(self._stack, resource.logical_id)
         try:
@@ -255,7 +275,10 @@ class Deployment:
         self._stack.resources[declared.logical_id] = resource
         self._way.imported.append(resource)
         self._stack.note(resource, "IMPORT_COMPLETE")
-        if wanted != untagged:
+        if "Tags" in model.replaced_by:
+            # Such a type's tags cannot be changed: the stack's are taken to be there.
+            resource.properties = wanted
+        elif wanted != untagged:
             self._update(model, resource, declared, wanted, needs, TAGS_OF_IMPORTED)
 
     def _replace(

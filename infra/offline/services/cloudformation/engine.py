@@ -390,7 +390,7 @@ class Engine:
             model = find(declared.type)
             if logical_id in stack.resources or model is None or not model.importable:
                 continue
-            name = declared.properties.get(model.named_by or "")
+            name = declared.properties.get(model.found_by or model.named_by or "")
             if not isinstance(name, str) or declared.deletion_policy not in removal.STAYS:
                 continue
             scope = removal.scope_of(stack, logical_id)

@@ -145,6 +145,8 @@ class ResourceType(ABC):
 
     #: Whether `existing` finds resources of this type.
     importable: ClassVar[bool] = False
+    #: The property that `existing` finds one by, where that is no name of its own.
+    found_by: ClassVar[str | None] = None
 
     def problems(self, declared: Properties) -> list[str]:
         """What is wrong with the names of the declared properties."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from infra.offline.services.cloudformation.parameters import Parameters
 from infra.offline.services.cloudformation.rollback import Unfinished
+from infra.offline.services.cloudformation.stack_policy import StackPolicy
 from infra.offline.services.cloudformation.template import Template
 
 
@@ -80,6 +81,7 @@ class Stack:
     events: list[Event] = field(default_factory=list)
     reason: str | None = None
     protected: bool = False
+    policy: StackPolicy | None = None
     change_set_id: str | None = None
     token: str | None = None
     #: The way back from a deployment that failed and is neither undone nor mended.

@@ -31,6 +31,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "example": {},
     "protected": {"protect": True},
     "teams": {
+        # Other types and properties come with it: endpoints, security groups.
+        "network": "private",
         "notify": {
             "email": "academy@example.org",
             "teams": {
@@ -38,7 +40,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
                 "team": "22222222-2222-4222-8222-222222222222",
                 "channel": "19%3Aabc%40thread.tacv2",
             },
-        }
+        },
     },
     "changed": {
         # Mirrors what an admin changes while a cohort runs: one team less, one more, other limits.
@@ -64,6 +66,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
     },
 }
 
+#: Which domains there are; types and properties are the example's.
+ISOLATIONS: dict[str, dict[str, Any]] = {
+    isolation: {"isolation": isolation} for isolation in ("learner", "team", "cohort")
+}
+
 
 @functools.cache
 def templates(variant: str, *, attached: bool = False) -> dict[str, Template]:
@@ -78,7 +85,7 @@ def templates(variant: str, *, attached: bool = False) -> dict[str, Template]:
     example = yaml.safe_load((ROOT / "cohorts" / "example.yaml").read_text())
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch) / "cohort.yaml"
-        file.write_text(yaml.safe_dump(example | VARIANTS[variant]))
+        file.write_text(yaml.safe_dump(example | (VARIANTS | ISOLATIONS)[variant]))
         version = synthesis.image_version() if attached else None
         academy = synthesis.synthesize(load(file), Path(scratch) / "out", version)
     return {name: academy.templates[name] for name in academy.order}

@@ -36,6 +36,9 @@ IN_PLACE: dict[str, Callable[[dict[str, Any]], Any]] = {
         TimeToLiveSpecification={"AttributeName": "mutated", "Enabled": True},
         Tags=[{"Key": "mutated", "Value": "1"}],
     ),
+    "AWS::EC2::SecurityGroup": lambda p: p["SecurityGroupEgress"][0].update(
+        CidrIp="10.9.0.0/16", FromPort=77, ToPort=77
+    ),
     "AWS::EC2::VPC": lambda p: p.update(EnableDnsHostnames=False),
     "AWS::EC2::Subnet": lambda p: p.update(MapPublicIpOnLaunch=True),
     "AWS::EC2::RouteTable": lambda p: p.update(Tags=[{"Key": "mutated", "Value": "1"}]),

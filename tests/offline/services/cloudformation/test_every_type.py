@@ -347,6 +347,14 @@ def _route_table(resource: Resource) -> dict[str, Any]:
     return {"Ref": found["RouteTableId"], "RouteTableId": found["RouteTableId"]}
 
 
+def _security_group(resource: Resource) -> dict[str, Any]:
+    (found,) = _client("ec2").describe_security_groups(GroupIds=[resource.physical_id])[
+        "SecurityGroups"
+    ]
+    assert found["Description"] == resource.properties["GroupDescription"]
+    return {"Ref": found["GroupId"], "GroupId": found["GroupId"], "Id": found["GroupId"]}
+
+
 def _made_up(resource: Resource) -> dict[str, Any]:
     """Known to CloudFormation alone: no service tells it."""
     assert resource.physical_id
@@ -367,6 +375,7 @@ TOLD: dict[str, Callable[[Resource], dict[str, Any]]] = {
     "AWS::CodeBuild::Project": _project,
     "AWS::DynamoDB::Table": _table,
     "AWS::EC2::RouteTable": _route_table,
+    "AWS::EC2::SecurityGroup": _security_group,
     "AWS::EC2::Subnet": _subnet,
     "AWS::EC2::SubnetRouteTableAssociation": _association,
     "AWS::EC2::VPC": _vpc,
@@ -492,6 +501,13 @@ CHANGES: dict[str, dict[str, tuple[Change, str]]] = {
         ),
     },
     "AWS::EC2::RouteTable": {"Tags": (lambda _: [{"Key": _TOKEN, "Value": "1"}], _TOKEN)},
+    "AWS::EC2::SecurityGroup": {
+        "SecurityGroupEgress": (lambda old: [{**old[0], "CidrIp": "10.9.0.0/16"}], "10.9.0.0/16"),
+        "SecurityGroupIngress": (
+            lambda _: [{"IpProtocol": "tcp", "FromPort": 7, "ToPort": 7, "CidrIp": "10.9.0.0/16"}],
+            "10.9.0.0/16",
+        ),
+    },
     "AWS::EC2::Subnet": {
         "MapPublicIpOnLaunch": (lambda _: True, "'MapPublicIpOnLaunch': True"),
         "Tags": (lambda _: [{"Key": _TOKEN, "Value": "1"}], _TOKEN),
@@ -502,6 +518,7 @@ CHANGES: dict[str, dict[str, tuple[Change, str]]] = {
         "Tags": (lambda _: [{"Key": _TOKEN, "Value": "1"}], _TOKEN),
     },
     "AWS::EC2::VPCEndpoint": {
+        "PolicyDocument": (_statement_more, "Mutated"),
         "RouteTableIds": (lambda old: old[:1], "rtb-"),
         "Tags": (lambda _: [{"Key": _TOKEN, "Value": "1"}], _TOKEN),
     },
@@ -615,6 +632,7 @@ CHANGES: dict[str, dict[str, tuple[Change, str]]] = {
         "Value": (lambda _: _TOKEN, _TOKEN),
     },
     "AWS::SageMaker::Domain": {
+        "AppNetworkAccessType": (lambda _: "PublicInternetOnly", "PublicInternetOnly"),
         "DefaultUserSettings": (
             lambda old: {**old, "DefaultLandingUri": "app:JupyterLab:"},
             "app:JupyterLab:",
@@ -636,6 +654,11 @@ NOT_ALONE = {
     "AWS::Chatbot::MicrosoftTeamsChannelConfiguration": {"IamRoleArn"},  # another role, as Role
     "AWS::CodeBuild::Project": {"Artifacts", "ServiceRole", "Source"},  # one value is modelled
     "AWS::DynamoDB::Table": {"AttributeDefinitions", "BillingMode"},  # belong to the keys
+    "AWS::EC2::VPCEndpoint": {
+        "PrivateDnsEnabled",  # one value of our templates' is modelled
+        "SecurityGroupIds",  # follow their groups: test_resource_types.py
+        "SubnetIds",  # follow the network
+    },
     "AWS::IAM::Policy": {"Roles"},  # follows its role: test_resource_types.py
     "AWS::KMS::Alias": {"TargetKeyId"},  # follows its key: test_resource_types.py
     "AWS::KMS::Key": {"PendingWindowInDays"},  # used when it is deleted
@@ -646,7 +669,6 @@ NOT_ALONE = {
     "AWS::SQS::QueuePolicy": {"Queues"},
     "AWS::SSM::Parameter": {"Type"},  # SSM refuses: a hierarchy's type cannot change
     "AWS::SageMaker::Domain": {
-        "AppNetworkAccessType",  # one value is modelled
         "HomeEfsFileSystemCreation",  # cannot be changed
         "SubnetIds",  # follow the network
     },

@@ -129,7 +129,6 @@ def test_a_member_of_a_request(client, operation, given, named):
         ("detect_stack_drift", {"StackName": "x"}),
         ("create_stack_set", {"StackSetName": "x"}),
         ("cancel_update_stack", {"StackName": "x"}),
-        ("set_stack_policy", {"StackName": "x"}),
         ("create_generated_template", {"GeneratedTemplateName": "x"}),
     ],
 )

@@ -352,8 +352,70 @@ def _endpoint(client, endpoint):
     return len(found["RouteTableIds"])
 
 
+def _security_group(client, group):
+    (found,) = client("ec2").describe_security_groups(GroupIds=[group])["SecurityGroups"]
+    return [
+        [(rule["IpProtocol"], rule.get("FromPort"), _ends(rule)) for rule in found[way]]
+        for way in ("IpPermissions", "IpPermissionsEgress")
+    ]
+
+
+def _ends(rule):
+    """Where a rule leads: addresses, and how many groups."""
+    return [each["CidrIp"] for each in rule["IpRanges"]] + [len(rule["UserIdGroupPairs"])]
+
+
+def _interface(client, endpoint):
+    (found,) = client("ec2").describe_vpc_endpoints(VpcEndpointIds=[endpoint])["VpcEndpoints"]
+    return (
+        found["PrivateDnsEnabled"],
+        len(found["SubnetIds"]),
+        len(found["NetworkInterfaceIds"]),
+        len(found["Groups"]),
+        "logs:GetLogEvents" in found["PolicyDocument"],
+    )
+
+
+GROUP = resource("AWS::EC2::SecurityGroup", GroupDescription="who", VpcId={"Ref": "Vpc"})
+INTERFACE = resource(
+    "AWS::EC2::VPCEndpoint",
+    VpcId={"Ref": "Vpc"},
+    VpcEndpointType="Interface",
+    ServiceName="com.amazonaws.us-east-1.logs",
+    SubnetIds=[{"Ref": "Subnet"}],
+    SecurityGroupIds=[{"Fn::GetAtt": ["One", "GroupId"]}],
+    PrivateDnsEnabled=True,
+)
 TABLE = resource("AWS::EC2::RouteTable", VpcId={"Ref": "Vpc"})
 CASES = {
+    "AWS::EC2::SecurityGroup": Case(
+        changed(
+            GROUP,
+            SecurityGroupIngress=[
+                {
+                    "IpProtocol": "tcp",
+                    "FromPort": 443,
+                    "ToPort": 443,
+                    "SourceSecurityGroupId": {"Fn::GetAtt": ["Other", "GroupId"]},
+                    "Description": "from the other",
+                }
+            ],
+        ),
+        changed(
+            GROUP,
+            SecurityGroupEgress=[
+                {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "CidrIp": "10.0.0.0/16"}
+            ],
+        ),
+        _security_group,
+        (
+            [[("tcp", 443, [1])], [("-1", None, ["0.0.0.0/0", 0])]],
+            [[], [("tcp", 443, ["10.0.0.0/16", 0])]],
+        ),
+        beside={"Vpc": VPC, "Other": GROUP},
+        outputs={"Group": {"Fn::GetAtt": ["X", "GroupId"]}},
+        shown={"Group": "sg-"},
+    ),
     "AWS::EC2::VPC": Case(
         changed(VPC, EnableDnsHostnames=False, Tags=tags(a="1", b="1")),
         changed(VPC, EnableDnsHostnames=True, Tags=tags(a="2")),
@@ -891,11 +953,27 @@ def containers(client, tmp_path_factory) -> None:
         client("ecr").put_image(repositoryName="types-containers", imageManifest=text, imageTag=tag)
 
 
+#: What a type has a second case for.
+VARIANTS = {
+    "AWS::EC2::VPCEndpoint of an interface": Case(
+        INTERFACE,
+        changed(
+            INTERFACE,
+            SecurityGroupIds=[{"Fn::GetAtt": [each, "GroupId"]} for each in ("One", "Two")],
+            PolicyDocument=policy("logs:GetLogEvents"),
+        ),
+        _interface,
+        ((True, 1, 1, 1, False), (True, 1, 1, 2, True)),
+        beside={**NETWORK, "One": GROUP, "Two": GROUP},
+    ),
+}
+
+
 @pytest.mark.usefixtures("containers")
-@pytest.mark.parametrize("kind", CASES)
+@pytest.mark.parametrize("kind", [*CASES, *VARIANTS])
 def test_a_type_is_made_changed_and_gone(kind, stacks, client):
-    case = CASES[kind]
-    name = kind.removeprefix("AWS::").replace("::", "-")
+    case = (CASES | VARIANTS)[kind]
+    name = kind.removeprefix("AWS::").replace("::", "-").replace(" ", "-")
     made = stacks.deploy(name, {**case.beside, "X": case.before}, outputs=case.outputs)
     assert (made.status, made.reasons) == ("CREATE_COMPLETE", {})
     for output, contained in case.shown.items():
@@ -964,6 +1042,32 @@ def test_a_version_of_an_image_that_is_not_there_fails_the_stack(stacks):
                 JupyterLabAppImageConfig={"FileSystemConfig": {}},
             ),
             "Property JupyterLabAppImageConfig/FileSystemConfig is not modelled",
+        ),
+        (
+            changed(GROUP, VpcId="vpc-1", SecurityGroupIngress=[{"CidrIpv6": "::/0"}]),
+            "Property SecurityGroupIngress/CidrIpv6 is not modelled",
+        ),
+        (
+            changed(GROUP, VpcId="vpc-1", SecurityGroupEgress=[{"IpProtocol": "tcp"}]),
+            "A rule in SecurityGroupEgress names one of CidrIp, ",
+        ),
+        (
+            resource(
+                "AWS::EC2::VPCEndpoint",
+                VpcId="vpc-1",
+                ServiceName="com.amazonaws.us-east-1.s3",
+                SubnetIds=["subnet-1"],
+            ),
+            "SubnetIds: only of an endpoint of type Interface",
+        ),
+        (
+            resource(
+                "AWS::EC2::VPCEndpoint",
+                VpcId="vpc-1",
+                ServiceName="com.amazonaws.us-east-1.s3",
+                VpcEndpointType="GatewayLoadBalancer",
+            ),
+            "with VpcEndpointType GatewayLoadBalancer is not modelled",
         ),
     ],
 )

@@ -11,6 +11,7 @@ from infra.offline.services.cloudformation.types import find, modelled
 STRICTER_REQUIRED = {
     "AWS::EC2::VPC": {"CidrBlock"},  # no IPAM here
     "AWS::EC2::Subnet": {"CidrBlock"},  # no IPAM, no IPv6 here
+    "AWS::EC2::SecurityGroup": {"VpcId"},  # no default VPC here
     "AWS::EC2::VPCEndpoint": {"ServiceName"},  # no service networks here
     "AWS::IAM::Policy": {"Roles"},  # no users and groups here
     "AWS::Lambda::Function": {"Handler", "Runtime"},  # no container images here

@@ -1,9 +1,10 @@
-"""The network of the spaces: a VPC without a way out but the S3 gateway endpoint."""
+"""The network of the spaces: a VPC without a way out but its endpoints, and who talks to whom."""
 
 # ruff: noqa: ARG002 (the methods of all types have the same arguments)
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
 from infra.offline import patching
@@ -36,6 +37,7 @@ def _modify_endpoint(original: Any, backend: Any, **changes: Any) -> None:
 
 
 _GONE = (
+    "InvalidGroup.NotFound",
     "InvalidAssociationID.NotFound",
     "InvalidRouteTableID.NotFound",
     "InvalidSubnetID.NotFound",
@@ -266,14 +268,130 @@ class SubnetRouteTableAssociation(ResourceType):
         _delete(scope, "DisassociateRouteTable", AssociationId=made)
 
 
+class SecurityGroup(ResourceType):
+    """Who may talk to whom. Rules are held by EC2, and nothing here sends what they would stop."""
+
+    type: ClassVar[str] = "AWS::EC2::SecurityGroup"
+    properties: ClassVar[tuple[str, ...]] = (
+        "GroupDescription",
+        "GroupName",
+        "SecurityGroupEgress",
+        "SecurityGroupIngress",
+        "Tags",
+        "VpcId",
+    )
+    # CloudFormation takes one without a VPC too, in the account's default VPC: there is none here.
+    required: ClassVar[tuple[str, ...]] = ("GroupDescription", "VpcId")
+    replaced_by: ClassVar[tuple[str, ...]] = ("GroupDescription", "GroupName", "VpcId")
+    attributes: ClassVar[tuple[str, ...]] = ("GroupId", "Id")
+    named_by: ClassVar[str | None] = "GroupName"
+    named_in: ClassVar[tuple[str, ...]] = ("VpcId",)
+
+    def create(self, wanted: Properties, scope: Scope) -> Made:
+        # A rule that is not modelled is found before there is a group.
+        self._rules(wanted)
+        group = scope.call(
+            "ec2",
+            "CreateSecurityGroup",
+            GroupName=wanted.get("GroupName") or scope.generated_name(255),
+            Description=wanted["GroupDescription"],
+            VpcId=wanted["VpcId"],
+            TagSpecifications=_tagged("security-group", wanted),
+        )["GroupId"]
+        made = scope.exists(group)
+        self._set_rules(made, wanted, scope)
+        return self._made(made)
+
+    def update(self, made: str, before: Properties, wanted: Properties, scope: Scope) -> Made:
+        self._set_rules(made, wanted, scope)
+        _change_tags(made, before, wanted, scope)
+        return self._made(made)
+
+    def delete(self, made: str, properties: Properties, scope: Scope) -> None:
+        _delete(scope, "DeleteSecurityGroup", GroupId=made)
+
+    def _set_rules(self, made: str, wanted: Properties, scope: Scope) -> None:
+        (group,) = scope.call("ec2", "DescribeSecurityGroups", GroupIds=[made])["SecurityGroups"]
+        for way, rules in self._rules(wanted).items():
+            told = "IpPermissionsEgress" if way == "SecurityGroupEgress" else "IpPermissions"
+            there = list(_single(group[told]))
+            for operation, changed in (
+                (f"Revoke{way}", [rule for rule in there if rule not in rules]),
+                (f"Authorize{way}", [rule for rule in rules if rule not in there]),
+            ):
+                if changed:
+                    scope.call("ec2", operation, GroupId=made, IpPermissions=changed)
+
+    @staticmethod
+    def _rules(wanted: Properties) -> dict[str, list[dict[str, Any]]]:
+        # Until it is told otherwise, EC2 lets everything go out of a new group.
+        silent = {
+            "SecurityGroupEgress": [{"IpProtocol": "-1", "CidrIp": "0.0.0.0/0"}],
+            "SecurityGroupIngress": [],
+        }
+        return {
+            way: [_permission(rule, way) for rule in wanted.get(way) or default]
+            for way, default in silent.items()
+        }
+
+    @staticmethod
+    def _made(made: str) -> Made:
+        return Made(made, {"GroupId": made, "Id": made})
+
+
+#: What a rule of CloudFormation may say, with the part of EC2's that it becomes.
+_ENDS = {
+    "CidrIp": ("IpRanges", "CidrIp"),
+    "SourceSecurityGroupId": ("UserIdGroupPairs", "GroupId"),
+    "DestinationSecurityGroupId": ("UserIdGroupPairs", "GroupId"),
+}
+
+
+def _permission(rule: Properties, where: str) -> dict[str, Any]:
+    """A rule of CloudFormation's, of the property `where`, as EC2 takes it."""
+    known = ("IpProtocol", "FromPort", "ToPort", "Description", *_ENDS)
+    for name in rule:
+        if name not in known:
+            raise ResourceError(
+                f"Property {where}/{name} is not modelled by the embedded cloud (modelled: "
+                f"{', '.join(known)})."
+            )
+    ends = [name for name in _ENDS if name in rule]
+    if len(ends) != 1 or "IpProtocol" not in rule:
+        raise ResourceError(
+            f"A rule in {where} names one of {', '.join(_ENDS)}, and its IpProtocol."
+        )
+    kind, member = _ENDS[ends[0]]
+    end = {member: rule[ends[0]]}
+    if "Description" in rule:
+        end["Description"] = rule["Description"]
+    ports = {name: int(rule[name]) for name in ("FromPort", "ToPort") if name in rule}
+    return {"IpProtocol": str(rule["IpProtocol"]), **ports, kind: [end]}
+
+
+def _single(told: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Rules as EC2 tells them, taken apart into those of one end each."""
+    for rule in told:
+        ports = {name: rule[name] for name in ("IpProtocol", "FromPort", "ToPort") if name in rule}
+        for kind, members in (
+            ("IpRanges", ("CidrIp", "Description")),
+            ("UserIdGroupPairs", ("GroupId", "Description")),
+        ):
+            for end in rule.get(kind, ()):
+                yield {**ports, kind: [{name: end[name] for name in members if name in end}]}
+
+
 class VpcEndpoint(ResourceType):
-    """A gateway endpoint. Interface endpoints cost by the hour and are not modelled yet."""
+    """A gateway endpoint, or an interface endpoint with an interface in each subnet."""
 
     type: ClassVar[str] = "AWS::EC2::VPCEndpoint"
     properties: ClassVar[tuple[str, ...]] = (
         "PolicyDocument",
+        "PrivateDnsEnabled",
         "RouteTableIds",
+        "SecurityGroupIds",
         "ServiceName",
+        "SubnetIds",
         "Tags",
         "VpcEndpointType",
         "VpcId",
@@ -289,11 +407,15 @@ class VpcEndpoint(ResourceType):
 
     def create(self, wanted: Properties, scope: Scope) -> Made:
         kind = wanted.get("VpcEndpointType", "Gateway")
-        if kind != "Gateway":
+        if kind not in _ONLY_OF:
             raise ResourceError(
                 f"{self.type} with VpcEndpointType {kind} is not modelled by the embedded cloud "
-                "(modelled: Gateway)."
+                f"(modelled: {', '.join(_ONLY_OF)})."
             )
+        for other, members in _ONLY_OF.items():
+            wrong = [name for name in members if other != kind and wanted.get(name)]
+            if wrong:
+                raise ResourceError(f"{', '.join(wrong)}: only of an endpoint of type {other}.")
         endpoint = scope.call(
             "ec2",
             "CreateVpcEndpoint",
@@ -301,19 +423,32 @@ class VpcEndpoint(ResourceType):
             ServiceName=wanted["ServiceName"],
             VpcEndpointType=kind,
             RouteTableIds=wanted.get("RouteTableIds"),
+            SubnetIds=wanted.get("SubnetIds"),
+            SecurityGroupIds=wanted.get("SecurityGroupIds"),
+            PrivateDnsEnabled=(
+                is_set(wanted["PrivateDnsEnabled"]) if "PrivateDnsEnabled" in wanted else None
+            ),
             PolicyDocument=self._policy(wanted),
             TagSpecifications=_tagged("vpc-endpoint", wanted),
         )["VpcEndpoint"]
         return self._made(scope.exists(endpoint["VpcEndpointId"]), scope)
 
     def update(self, made: str, before: Properties, wanted: Properties, scope: Scope) -> Made:
-        old, new = (set(each.get("RouteTableIds", ())) for each in (before, wanted))
+        for name in ("PrivateDnsEnabled", "SubnetIds"):
+            if before.get(name) != wanted.get(name):
+                raise ResourceError(
+                    f"Changing {name} of {self.type} is not modelled by the embedded cloud."
+                )
+        changes: dict[str, list[str] | None] = {}
+        for name in ("RouteTableIds", "SecurityGroupIds"):
+            old, new = (set(each.get(name, ())) for each in (before, wanted))
+            changes |= {f"Add{name}": sorted(new - old) or None}
+            changes |= {f"Remove{name}": sorted(old - new) or None}
         scope.call(
             "ec2",
             "ModifyVpcEndpoint",
             VpcEndpointId=made,
-            AddRouteTableIds=sorted(new - old) or None,
-            RemoveRouteTableIds=sorted(old - new) or None,
+            **changes,
             PolicyDocument=self._policy(wanted),
             ResetPolicy=True if self._policy(wanted) is None and self._policy(before) else None,
         )
@@ -336,15 +471,25 @@ class VpcEndpoint(ResourceType):
             made,
             {
                 "CreationTimestamp": str(endpoint.get("CreationTimestamp", "")),
-                "DnsEntries": [],
+                "DnsEntries": [
+                    f"{each['HostedZoneId']}:{each['DnsName']}"
+                    for each in endpoint.get("DnsEntries", ())
+                ],
                 "Id": made,
                 "NetworkInterfaceIds": list(endpoint.get("NetworkInterfaceIds", ())),
             },
         )
 
 
+#: Of each type of endpoint, what no other has.
+_ONLY_OF = {
+    "Gateway": ("RouteTableIds",),
+    "Interface": ("PrivateDnsEnabled", "SecurityGroupIds", "SubnetIds"),
+}
+
 TYPES: tuple[ResourceType, ...] = (
     Vpc(),
+    SecurityGroup(),
     Subnet(),
     RouteTable(),
     SubnetRouteTableAssociation(),

@@ -120,6 +120,13 @@ class Alias(ResourceType):
     replaced_by: ClassVar[tuple[str, ...]] = ("AliasName",)
     named_by: ClassVar[str | None] = "AliasName"
 
+    importable: ClassVar[bool] = True
+
+    def existing(self, wanted: Properties, scope: Scope) -> Made | None:
+        name = wanted["AliasName"]
+        there = scope.attempt("kms", "DescribeKey", unless=("NotFoundException",), KeyId=name)
+        return Made(name) if there else None
+
     def create(self, wanted: Properties, scope: Scope) -> Made:
         name = wanted["AliasName"]
         scope.call("kms", "CreateAlias", AliasName=name, TargetKeyId=wanted["TargetKeyId"])

@@ -214,7 +214,19 @@ class BucketPolicy(ResourceType):
     required: ClassVar[tuple[str, ...]] = ("Bucket", "PolicyDocument")
     replaced_by: ClassVar[tuple[str, ...]] = ("Bucket",)
 
+    importable: ClassVar[bool] = True
+    found_by: ClassVar[str | None] = "Bucket"
+
+    def existing(self, wanted: Properties, scope: Scope) -> Made | None:
+        gone = ("NoSuchBucket", "NoSuchBucketPolicy")
+        bucket = wanted["Bucket"]
+        there = scope.attempt("s3", "GetBucketPolicy", unless=gone, Bucket=bucket)
+        return Made(bucket) if there else None
+
     def create(self, wanted: Properties, scope: Scope) -> Made:
+        # S3 would put one over the other. CloudFormation does not, as reports of it say.
+        if self.existing(wanted, scope):
+            raise ResourceError("Bucket Policy Already Exists")
         return self._put(wanted["Bucket"], wanted, scope)
 
     def update(self, made: str, before: Properties, wanted: Properties, scope: Scope) -> Made:

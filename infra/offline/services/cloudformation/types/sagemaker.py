@@ -161,6 +161,9 @@ class Domain(ResourceType):
         )
         if "DomainSettings" in changes:
             changes["DomainSettingsForUpdate"] = changes.pop("DomainSettings")
+        if changes.get("AppNetworkAccessType") == "VpcOnly":
+            # UpdateDomain asks for both: hashicorp/terraform-provider-aws issue 45528.
+            changes |= {name: wanted[name] for name in ("SubnetIds", "VpcId") if name in wanted}
         if changes:
             scope.call("sagemaker", "UpdateDomain", DomainId=made, **changes)
         updated = self._made(made, scope)
@@ -298,6 +301,20 @@ class StudioLifecycleConfig(ResourceType):
     replaced_by: ClassVar[tuple[str, ...]] = properties
     attributes: ClassVar[tuple[str, ...]] = ("StudioLifecycleConfigArn",)
     named_by: ClassVar[str | None] = "StudioLifecycleConfigName"
+
+    importable: ClassVar[bool] = True
+
+    def existing(self, wanted: Properties, scope: Scope) -> Made | None:
+        name = wanted["StudioLifecycleConfigName"]
+        try:
+            found = scope.call(
+                "sagemaker", "DescribeStudioLifecycleConfig", StudioLifecycleConfigName=name
+            )
+        except Refused as error:
+            if error.code in _GONE:
+                return None
+            raise
+        return Made(name, {"StudioLifecycleConfigArn": found["StudioLifecycleConfigArn"]})
 
     def create(self, wanted: Properties, scope: Scope) -> Made:
         arn = scope.call("sagemaker", "CreateStudioLifecycleConfig", **wanted)[
