@@ -70,9 +70,9 @@ def main(metadata, scratch):
     session = boto3.Session(region_name=region)
     parameter = session.client("ssm").get_parameter(Name=f"/academy/workspaces/{space}")
     config = json.loads(parameter["Parameter"]["Value"])
+    who = f"of team {config['team']}" if config["team"] else "who advises"
     print(
-        f"academy: space {space}: {config['learner']} of team {config['team']}, "
-        f"cohort {config['cohort']}",
+        f"academy: space {space}: {config['learner']} {who}, cohort {config['cohort']}",
         flush=True,
     )
 

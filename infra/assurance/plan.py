@@ -32,10 +32,24 @@ SCHEMA_VERSION = 1
 #: What the sums leave out, because no one can bound it beforehand.
 LEFT_OUT = (
     "objects in S3 beyond the assumed gigabytes: no AWS limit holds a bucket's size",
-    "data transfer out to the internet from spaces and jobs",
+    "data transfer out to the internet from spaces and jobs; in a private network, what goes "
+    "through its endpoints, but S3's, which is free",
     "requests that working learners cause: S3, Lambda, DynamoDB, schedules, logs",
     "taxes, support plans and AWS's free tier",
 )
+
+
+#: What `isolation` and `network` of the cohort file mean.
+ISOLATION = {
+    "learner": "each learner has a Studio domain of their own",
+    "team": "each team shares a Studio domain; space, role and budget are each learner's own",
+    "cohort": "all learners share a Studio domain; space, role and budget are each learner's own",
+}
+NETWORK = {
+    "public": "spaces and jobs reach the internet",
+    "private": "spaces and jobs reach the cohort's buckets and what they ask of AWS, by endpoints "
+    "that bill by the hour, and nothing else: no package index, no Git",
+}
 
 
 @dataclass(frozen=True)
@@ -147,7 +161,7 @@ def make_plan(
         stacks=stacks,
         quotas=quotas,
         standing=standing,
-        worst=Bill((_caps(cohort), *over_time)),
+        worst=Bill((*_caps(cohort), *over_time)),
         likely=Bill((*_work(cohort, assumptions, prices, Decimal(days) / 7), *over_time)),
         assumptions=assumptions,
         days=days,
@@ -155,12 +169,20 @@ def make_plan(
     )
 
 
-def _caps(cohort: Cohort) -> Line:
-    price = Price(
-        cohort.budget.per_learner_usd, "learner", "budget.per_learner_usd", "", verified=True
-    )
-    learners = len(cohort.learners)
-    return Line("every learner's cap", Decimal(learners), price, "the broker starts nothing beyond")
+def _caps(cohort: Cohort) -> list[Line]:
+    budget = cohort.budget
+    kinds = [("learner", budget.per_learner_usd, len(cohort.learners))]
+    if budget.per_advisor_usd is not None and cohort.advisors:
+        kinds.append(("advisor", budget.per_advisor_usd, len(cohort.advisors)))
+    return [
+        Line(
+            f"every {kind}'s cap",
+            Decimal(count),
+            Price(cap, kind, f"budget.per_{kind}_usd", "", verified=True),
+            "the broker starts nothing beyond",
+        )
+        for kind, cap, count in kinds
+    ]
 
 
 def _over_time(standing: StandingCost, months: Decimal) -> list[Line]:
@@ -191,13 +213,20 @@ def _work(
     hours = min(assumptions.job_hours, Decimal(cohort.training.max_hours))
     jobs = assumptions.jobs_on_cheapest + assumptions.jobs_on_dearest
 
-    def line(component: Component, what: str, instance: str, weekly: Decimal) -> Line:
+    def line(
+        component: Component,
+        what: str,
+        instance: str,
+        weekly: Decimal,
+        people: int = learners,
+        each: str = "learner",
+    ) -> Line:
         usd = Decimal(prices.micro_usd_per_hour(cohort.region, component, instance))
         price = Price(
             usd / MICRO_DOLLARS, "hour", reading.source, reading.read, verified=reading.verified
         )
-        basis = f"{weekly:f} h for each learner and week"
-        return Line(f"{what} on {instance}", weekly * all_weeks, price, basis)
+        basis = f"{weekly:f} h for each {each} and week"
+        return Line(f"{what} on {instance}", weekly * people * weeks, price, basis)
 
     def listed(component: Component, names: Iterable[str]) -> tuple[str, str]:
         """The cheapest and the dearest."""
@@ -223,10 +252,13 @@ def _work(
             f"{assumptions.job_disk_gb:f} GB while a job runs",
         ),
     ]
+    if advisors := len(cohort.advisors_with_spaces):
+        weekly = assumptions.space_hours_on_cheapest
+        lines.append(line("studio", "advisors' spaces", cheap, weekly, advisors, "advisor"))
     total = Bill(tuple(lines)).usd
-    cap = cohort.budget.per_learner_usd * learners
+    cap = sum((cohort.cap_usd(person.id) for person in cohort.people), Decimal(0))
     if total > cap:
-        price = Price(cap - total, "cohort", "budget.per_learner_usd", "", verified=True)
+        price = Price(cap - total, "cohort", "the caps", "", verified=True)
         lines.append(
             Line("beyond the caps", Decimal(1), price, "refused: work as assumed costs more")
         )
@@ -245,7 +277,10 @@ def to_document(plan: Plan) -> dict[str, Any]:
         "cohort": cohort.name,
         "region": cohort.region,
         "learners": len(cohort.learners),
+        "advisors_with_spaces": len(cohort.advisors_with_spaces),
         "teams": len(cohort.teams),
+        "isolation": cohort.isolation,
+        "network": cohort.network,
         "starts": cohort.starts.isoformat(),
         "ends": cohort.ends.isoformat(),
         "months": number(plan.months),

@@ -140,20 +140,22 @@ def needs(cohort: Cohort, templates: Templates) -> list[Need]:
         "AWS::SageMaker::Space",
         _other_spaces,
     )
-    everyone = f"one for each of {learners} learners, all at once"
+    people = len(cohort.people)
+    advisors = f" and {people - learners} advisors" if people > learners else ""
+    everyone = f"one for each of {learners} learners{advisors}, all at once"
     found.append(
         Need(
             "sagemaker",
             "Maximum number of running Studio apps allowed per account",
             region,
             1,
-            learners,
+            people,
             everyone,
         )
     )
     for instance in cohort.studio.instances:
         name = f"Studio JupyterLab Apps running on {instance} instances"
-        found.append(Need("sagemaker", name, region, 1, learners, everyone))
+        found.append(Need("sagemaker", name, region, 1, people, everyone))
     count = cohort.training.max_instances
     jobs = f"one job of {count} for each of {learners} learners, all at once"
     for instance in cohort.training.instances:
@@ -253,13 +255,18 @@ def _pages(client: Any, operation: str, member: str, **request: Any) -> Iterator
 
 
 def _not_ours(names: Iterable[str], cohort: Cohort) -> int:
-    ours = {cohort.names.workspace(person.id) for _, person in cohort.learners}
+    ours = {cohort.names.workspace(person.id) for person in cohort.people}
     return sum(name not in ours for name in names)
 
 
 def _other_domains(client: Any, cohort: Cohort) -> int:
+    """Those of the cohort itself under another `isolation` count: while it changes, both stand."""
+    teams = [(team.id, [learner.id for learner in team.learners]) for team in cohort.teams]
+    advisors = [advisor.id for advisor in cohort.advisors_with_spaces]
+    names = cohort.names.every(teams, advisors=advisors, isolation=cohort.isolation)
+    ours = {name for kind, name in names if kind == "domain"}
     found = _pages(client, "list_domains", "Domains")
-    return _not_ours((each["DomainName"] for each in found), cohort)
+    return sum(each["DomainName"] not in ours for each in found)
 
 
 def _other_profiles(client: Any, cohort: Cohort) -> int:

@@ -50,12 +50,15 @@ def warnings(cohort: Cohort, *, today: dt.date) -> list[str]:
         prices.micro_usd_per_hour(cohort.region, "studio", instance)
         for instance in cohort.studio.instances
     )
-    cap = int(cohort.budget.per_learner_usd * MICRO_DOLLARS)
-    if cap < hour:
-        found.append(
-            f"budget.per_learner_usd ({cohort.budget.per_learner_usd}) does not pay for an hour of "
-            f"the cheapest space ({hour / MICRO_DOLLARS:.2f})"
-        )
+    for member in ("per_learner_usd", "per_advisor_usd"):
+        cap = getattr(cohort.budget, member)
+        if cap is not None and int(cap * MICRO_DOLLARS) < hour:
+            found.append(
+                f"budget.{member} ({cap}) does not pay for an hour of the cheapest space "
+                f"({hour / MICRO_DOLLARS:.2f})"
+            )
+    if cohort.budget.per_advisor_usd is not None and not cohort.advisors:
+        found.append("budget.per_advisor_usd pays for nobody: the file lists no advisors")
     return found
 
 
@@ -89,6 +92,8 @@ def _reserved_ids(document: dict[str, Any]) -> Iterator[Finding]:
         for path, value in _one_id(f"teams[{t}].id", team):
             if value in naming.MARK_TEAMS:
                 yield Finding(path, value, "reserved: a line on the board has it", "another id")
+            elif value == naming.EVERYONE:
+                yield Finding(path, value, "reserved: what all teams share has it", "another id")
         for index, learner in enumerate(_list(_mapping(team).get("learners"))):
             for path, value in _one_id(f"teams[{t}].learners[{index}].id", learner):
                 if value == naming.RERUN:
@@ -125,7 +130,13 @@ def _names(document: dict[str, Any]) -> Iterator[Finding]:
         if _well_formed(team.get("id"), 1, naming.ID_MAX):
             well_formed = [str(x) for x in learners if _well_formed(x, 1, naming.ID_MAX)]
             teams.append((str(team["id"]), well_formed))
-    for kind, name in naming.Names(str(cohort)).every(teams):
+    advisors = [_mapping(person).get("id") for person in _list(document.get("advisors"))]
+    if _mapping(document.get("budget")).get("per_advisor_usd") is None:
+        advisors = []
+    spaced = [str(x) for x in advisors if _well_formed(x, 1, naming.ID_MAX)]
+    for kind, name in naming.Names(str(cohort)).every(
+        teams, advisors=spaced, isolation=str(document.get("isolation", "learner"))
+    ):
         if why := naming.illegal(kind, name):
             yield Finding("name", str(cohort), why, "shorter ids of cohort, team or learner")
 

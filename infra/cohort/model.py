@@ -26,12 +26,6 @@ from infra.cohort.prices import PriceList
 
 PROJECTS = ("land-cover", "climate-series")
 
-#: DESIGN names these; they are built in later issues, and until then refused rather than ignored.
-NOT_YET = {
-    "isolation": ("team", "cohort"),
-    "network": ("private",),
-}
-
 
 def problem(message: str, remedy: str) -> PydanticCustomError:
     """An error whose remedy `cohort check` prints."""
@@ -127,6 +121,8 @@ class Training(Strict):
 
 class Budget(Strict):
     per_learner_usd: Usd
+    #: Of each advisor's space. None: no space is made for advisors.
+    per_advisor_usd: Usd | None = None
     #: Whether the tag academy:cohort is active for cost allocation in the account's Billing
     #: console, which no deploy can do. The back-stop budget then watches this cohort alone.
     cost_allocation_tags: bool = False
@@ -201,7 +197,12 @@ class Cohort(Strict):
     region: str
     starts: Date
     ends: Date
+    #: Who shares a Studio domain: nobody, each team, or all learners. Space, role and budget are
+    #: everyone's own in any case.
     isolation: Literal["learner", "team", "cohort"] = "learner"
+    #: public: spaces and jobs reach the internet, and nothing bills by standing there. private:
+    #: they reach the cohort's buckets and what it asks of AWS, through endpoints that bill by the
+    #: hour.
     network: Literal["public", "private"] = "public"
     advisors: list[Person] = []
     teams: Annotated[list[Team], Field(min_length=1)]
@@ -219,15 +220,6 @@ class Cohort(Strict):
         regions = PriceList.snapshot().regions()
         if value not in regions:
             raise problem("no prices are known for this region", f"one of {', '.join(regions)}")
-        return value
-
-    @field_validator("isolation", "network")
-    @classmethod
-    def _not_yet(cls, value: str, info: object) -> str:
-        field = str(getattr(info, "field_name", ""))
-        if value in NOT_YET[field]:
-            default = str(cls.model_fields[field].default)
-            raise problem(f"{value!r} is not yet built", f"{field}: {default}")
         return value
 
     @field_validator("projects")
@@ -248,3 +240,20 @@ class Cohort(Strict):
     def learners(self) -> list[tuple[Team, Person]]:
         """Each learner with the team, in the file's order."""
         return [(team, learner) for team in self.teams for learner in team.learners]
+
+    @property
+    def advisors_with_spaces(self) -> list[Person]:
+        """The advisors, where the budget pays for a space of theirs."""
+        return self.advisors if self.budget.per_advisor_usd is not None else []
+
+    @property
+    def people(self) -> list[Person]:
+        """Everyone who has a workspace: learners, then advisors."""
+        return [*(learner for _, learner in self.learners), *self.advisors_with_spaces]
+
+    def cap_usd(self, person: str) -> Decimal:
+        """What the file lets the person of this id spend, who has a workspace."""
+        advises = any(advisor.id == person for advisor in self.advisors_with_spaces)
+        cap = self.budget.per_advisor_usd if advises else self.budget.per_learner_usd
+        assert cap is not None, "an advisor with a space has a cap"
+        return cap

@@ -31,6 +31,9 @@ MARK_TEAMS = ("baseline", "expert")
 #: again. Nobody's reservation pays for it.
 RERUN = "rerun"
 
+#: The team id that no cohort file may use: the domain that a whole cohort shares is named by it.
+EVERYONE = "everyone"
+
 #: The functions of a cohort, each with a role and a log, and a rule or an alias that calls it.
 SERVICES = ("broker", "settler", "sweep", "checker", "scorer", "steward")
 
@@ -127,11 +130,20 @@ class Names:
         return f"{self.cohort}-Guard"
 
     @property
+    def studio_stack(self) -> str:
+        """Holds the domain that the whole cohort shares, where it does."""
+        return f"{self.cohort}-Studio"
+
+    @property
     def competition_stack(self) -> str:
         return f"{self.cohort}-Competition"
 
     def team_stack(self, team: str) -> str:
         return f"{self.cohort}-Team-{team}"
+
+    @property
+    def advisors_stack(self) -> str:
+        return f"{self.cohort}-Advisors"
 
     # --- foundation ---------------------------------------------------------------------------
     def bucket(self, purpose: str, *, account: str, region: str) -> str:
@@ -210,7 +222,7 @@ class Names:
 
     # --- roles: `path` keeps policies short at any number of learners ---------------------------
     def role_path(self, kind: str) -> str:
-        """`kind`: learner, training or service."""
+        """`kind`: learner, training, advisor, domain or service."""
         return f"/academy/{self.cohort}/{kind}/"
 
     def role(self, kind: str, name: str) -> str:
@@ -226,12 +238,28 @@ class Names:
         return f"/academy/{self.cohort}/settings"
 
     def network_parameter(self, part: str) -> str:
-        """The SSM parameter with generated ids of the network; `part`: vpc or subnets."""
+        """The SSM parameter with generated ids of the network.
+
+        `part`: vpc or subnets; security-group, of a private one.
+        """
         return f"/academy/{self.cohort}/network/{part}"
 
-    # --- learners -----------------------------------------------------------------------------
+    @property
+    def domain_parameter(self) -> str:
+        """The SSM parameter with the generated id of the domain that the whole cohort shares."""
+        return f"/academy/{self.cohort}/studio/domain"
+
+    def roster_parameter(self, page: int | str) -> str:
+        """The SSM parameter with a page of the teams and their learners, for advisors."""
+        return f"/academy/{self.cohort}/roster/{page}"
+
+    # --- learners, and advisors with spaces -----------------------------------------------------
+    def shared_domain(self, of: str) -> str:
+        """A Studio domain that several people share; `of`: a team's id, or EVERYONE."""
+        return f"{self.cohort}{SEPARATOR}domain{SEPARATOR}{of}"
+
     def workspace(self, learner: str) -> str:
-        """One name for a learner's domain, user profile and space."""
+        """One name for a learner's user profile and space, and for a domain of their own."""
         return f"{self.cohort}{SEPARATOR}{learner}"
 
     def workspace_parameter(self, learner: str) -> str:
@@ -270,10 +298,14 @@ class Names:
         self,
         teams: Iterable[tuple[str, Iterable[str]]],
         *,
+        advisors: Iterable[str] = (),
+        isolation: str = "learner",
+        network: str = "public",
         account: str = "123456789012",
         region: str = "ap-southeast-1",
     ) -> Iterator[tuple[str, str]]:
-        """Each (kind, name) of a cohort with these (team, learners): what `cohort check` reads."""
+        """Each (kind, name) of a cohort with these (team, learners), and with `advisors` who have
+        spaces: what `cohort check` reads."""
         yield "stack", self.foundation_stack
         yield "stack", self.guard_stack
         yield "stack", self.competition_stack
@@ -295,7 +327,7 @@ class Names:
         for purpose in ALARMS:
             yield "alarm", self.alarm(purpose)
         yield "parameter", self.settings_parameter
-        for part in ("vpc", "subnets"):
+        for part in ("vpc", "subnets", *(["security-group"] if network == "private" else [])):
             yield "parameter", self.network_parameter(part)
         for service in SERVICES:
             yield "function", self.function(service)
@@ -304,19 +336,37 @@ class Names:
             yield "role", self.role("service", service)
         yield "role", self.role("service", "stopper")
         yield "role", self.role("service", "chat")
+        if isolation == "cohort":
+            yield "stack", self.studio_stack
+            yield "parameter", self.domain_parameter
+            yield from self._shared(EVERYONE)
         for team, learners in teams:
             yield "stack", self.team_stack(team)
             yield "role", self.role("training", team)
+            if isolation == "team":
+                yield from self._shared(team)
             for learner in learners:
-                workspace = self.workspace(learner)
-                yield "domain", workspace
-                yield "profile", workspace
-                yield "space", workspace
-                yield "role", self.role("learner", learner)
-                yield "alias", self.alias(learner)
-                yield "schedule", self.stop_schedule(learner)
-                yield "parameter", self.workspace_parameter(learner)
+                yield from self._person("learner", learner, domain=isolation == "learner")
                 yield "job", self.job(team, learner, "0" * TOKEN_LENGTH)
+        for advisor in advisors:
+            yield "stack", self.advisors_stack
+            yield "parameter", self.roster_parameter(1)
+            yield from self._person("advisor", advisor, domain=isolation != "cohort")
+
+    def _person(self, kind: str, person: str, *, domain: bool) -> Iterator[tuple[str, str]]:
+        workspace = self.workspace(person)
+        if domain:
+            yield "domain", workspace
+        yield "profile", workspace
+        yield "space", workspace
+        yield "role", self.role(kind, person)
+        yield "alias", self.alias(person)
+        yield "schedule", self.stop_schedule(person)
+        yield "parameter", self.workspace_parameter(person)
+
+    def _shared(self, of: str) -> Iterator[tuple[str, str]]:
+        yield "domain", self.shared_domain(of)
+        yield "role", self.role("domain", of)
 
 
 def parameter_of_workspace(workspace: str) -> str:

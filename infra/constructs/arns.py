@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from infra.cohort import images
-from infra.cohort.naming import SEPARATOR, Names
+from infra.cohort.naming import ALARMS, SEPARATOR, SERVICES, Names
 
 #: SageMaker makes this group itself and puts every job's log there.
 TRAINING_LOGS = "/aws/sagemaker/TrainingJobs"
@@ -94,6 +94,18 @@ class Arns:
         name = self.names.lifecycle_config(content_hash)
         return self._of("sagemaker", f"studio-lifecycle-config/{name}")
 
+    # --- the network ----------------------------------------------------------------------------
+    def subnet(self, subnet_id: str) -> str:
+        return self._of("ec2", f"subnet/{subnet_id}")
+
+    def security_group(self, group_id: str) -> str:
+        return self._of("ec2", f"security-group/{group_id}")
+
+    @property
+    def interfaces(self) -> str:
+        """Any network interface: policies narrow it by ec2:Subnet, because ids are generated."""
+        return self._of("ec2", "network-interface/*")
+
     # --- what the admin is told ---------------------------------------------------------------
     def topic(self, purpose: str) -> str:
         return self._of("sns", self.names.topic(purpose))
@@ -103,14 +115,16 @@ class Arns:
         return self._of("sqs", self.names.dead_letters)
 
     @property
-    def alarms(self) -> str:
-        """Every alarm of the cohort."""
-        return self._of("cloudwatch", f"alarm:{self.names.alarm('*')}")
+    def alarms(self) -> list[str]:
+        """Every alarm of the cohort, by name: `earth-*` would be those of a cohort earth-2 too."""
+        return [self._of("cloudwatch", f"alarm:{self.names.alarm(each)}") for each in ALARMS]
 
     @property
-    def rules(self) -> str:
-        """Every EventBridge rule of the cohort."""
-        return self._of("events", f"rule/{self.names.rule('*')}")
+    def rules(self) -> list[str]:
+        """Every EventBridge rule of the cohort. Each has the name of the service that it calls,
+        and none calls the broker."""
+        called = [each for each in SERVICES if each != "broker"]
+        return [self._of("events", f"rule/{self.names.rule(each)}") for each in called]
 
     @property
     def budgets(self) -> str:

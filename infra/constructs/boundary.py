@@ -10,6 +10,7 @@ from infra.constructs import policies
 from infra.constructs.acknowledged import acknowledge
 from infra.constructs.arns import Arns
 from infra.constructs.attached_images import AttachedImages
+from infra.constructs.network import Inside
 from infra.constructs.statements import document, reasons
 
 
@@ -24,9 +25,10 @@ class Boundary(Construct):
         arns: Arns,
         cohort: Cohort,
         images: AttachedImages | None = None,
+        inside: Inside | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
-        statements = policies.boundary(arns, cohort, images)
+        statements = policies.boundary(arns, cohort, images, inside)
         policy = iam.CfnManagedPolicy(
             self,
             "Policy",

@@ -55,6 +55,8 @@ class PrivateBucket(Construct):
         if self.bucket.policy:
             # A bucket that stays keeps its rules: without them it would answer without TLS.
             self.bucket.policy.apply_removal_policy(removal)
+            if removal != RemovalPolicy.DESTROY:
+                _findable(self.bucket.policy, name)
         if announces:
             # The L2's event_bridge_enabled would bring a custom resource for what is a property.
             resource = self.bucket.node.default_child
@@ -72,6 +74,19 @@ class PrivateBucket(Construct):
                 "where an account keeps them."
             },
         )
+
+
+def _findable(policy: s3.BucketPolicy, name: str) -> None:
+    """Name the bucket in the template, so that a deploy over what stayed can take the policy over.
+
+    Source: "Import AWS resources into a CloudFormation stack automatically" in the CloudFormation
+    user guide: no name that is a reference is looked up.
+    """
+    resource = policy.node.default_child
+    assert isinstance(resource, s3.CfnBucketPolicy)
+    # In the template alone: cdk-nag finds a bucket's policy by the reference. What the policy says
+    # names the bucket too, so it is still made after it.
+    resource.add_property_override("Bucket", name)
 
 
 def _lifecycle(versioned: bool, passing: Mapping[str, int]) -> list[s3.LifecycleRule]:

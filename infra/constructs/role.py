@@ -45,7 +45,9 @@ class ServiceRole(Construct):
 
 
 class LearnersRole(Construct):
-    """A role that learners' code runs under, taken by SageMaker. `kind`: learner or training.
+    """A role that learners' code runs under, taken by SageMaker.
+
+    `kind`: learner, training or domain; and advisor, whose space meets what learners wrote.
 
     L1, because there is one a learner: the number of them decides how long a synth takes.
     """

@@ -332,6 +332,46 @@ for _listing in LISTINGS:
     )(_paged(_listing))
 
 
+#: The four lists of an account's details, in the order in which they come.
+_DETAILS = ("UserDetailList", "GroupDetailList", "RoleDetailList", "Policies")
+
+
+@replaces(
+    "moto.iam.responses:IamResponse.get_account_authorization_details",
+    because="moto gives everything on one page, with the documents of 1500 policies of AWS's own "
+    "that nobody has",
+)
+def _account_details(original: Callable[..., Any], response: Any) -> ActionResult:
+    whole = original(response).result
+    whole["Policies"] = [each for each in whole["Policies"] if _in_use(each, response.backend)]
+    items = [(member, each) for member in _DETAILS for each in whole[member]]
+    given, following = page(
+        items,
+        lambda item: f"{_DETAILS.index(item[0])} {item[1].arn}",
+        size=int(response._get_param("MaxItems") or 100),
+        token=response._get_param("Marker"),
+        refuses=_IAM.refuses,
+    )
+    made: dict[str, Any] = {
+        member: [each for of, each in given if of == member] for member in _DETAILS
+    }
+    return ActionResult(
+        made | {"IsTruncated": bool(following)} | ({"Marker": following} if following else {})
+    )
+
+
+def _in_use(policy: Any, backend: Any) -> bool:
+    """Whether a managed policy is the account's own, or attached to somebody, or a boundary."""
+    if not policy.arn.startswith("arn:aws:iam::aws:"):
+        return True
+    holders = [*backend.users.values(), *backend.groups.values(), *backend.roles.values()]
+    return any(
+        policy.arn in holder.managed_policies
+        or policy.arn == getattr(holder, "permissions_boundary_arn", None)
+        for holder in holders
+    )
+
+
 @replaces(
     "moto.ssm.responses:SimpleSystemManagerResponse.describe_parameters",
     because="moto's pages have 10 whatever was asked for, and miss what follows a deletion",

@@ -8,16 +8,19 @@ from constructs import Construct
 from infra.cohort.images import ImageVersion
 from infra.cohort.model import Cohort
 from infra.constructs.attached_images import AttachedImages
+from infra.stacks.advisors import Advisors
 from infra.stacks.competition import Competition
 from infra.stacks.foundation import Foundation
 from infra.stacks.guard import Guard
+from infra.stacks.studio import Studio
 from infra.stacks.team import TeamStack
 
 
 def add_stacks(
     scope: Construct, cohort: Cohort, *, account: str, images: ImageVersion | None = None
 ) -> list[Stack]:
-    """Add the cohort's stacks to `scope`: Foundation, Guard, Competition, then a stack a team.
+    """Add the cohort's stacks to `scope`: Foundation, Studio where all learners share a domain,
+    Guard, Competition, then a stack a team, and one of advisors with spaces.
 
     Each knows the others by name alone. The dependencies only give the order: deploys go down the
     list, destroys up; teams go side by side.
@@ -31,13 +34,27 @@ def add_stacks(
     """
     attached = AttachedImages.of(cohort, images, account=account) if images else None
     foundation = Foundation(scope, cohort, account=account, images=attached)
+    studio = (
+        [Studio(scope, cohort, account=account, images=attached)]
+        if cohort.isolation == "cohort"
+        else []
+    )
     guard = Guard(scope, cohort, account=account, images=attached)
     competition = Competition(scope, cohort, account=account)
     teams = [
         TeamStack(scope, cohort, team, account=account, images=attached) for team in cohort.teams
     ]
+    advisors = (
+        [Advisors(scope, cohort, account=account, images=attached)]
+        if cohort.advisors_with_spaces
+        else []
+    )
     guard.add_stack_dependency(foundation, "the ledger is there before those who keep it")
     competition.add_stack_dependency(guard, "the scorer reads the settings that Guard writes")
-    for team in teams:
+    for shared in studio:
+        shared.add_stack_dependency(foundation, "a domain stands in the network, on the script")
+    for team in (*teams, *advisors):
+        for shared in studio:
+            team.add_stack_dependency(shared, "profiles and spaces are made in its domain")
         team.add_stack_dependency(competition, "whoever can submit is scored")
-    return [foundation, guard, competition, *teams]
+    return [foundation, *studio, guard, competition, *teams, *advisors]

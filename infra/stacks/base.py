@@ -25,6 +25,8 @@ class CohortStack(Stack):
             # On the stack, and CloudFormation hands it to the resources. It never changes: a
             # domain whose tags change is said to be replaced, and its learners' homes with it.
             tags={"academy:cohort": cohort.name},
+            # `cdk destroy` is then refused until `cohort close` has said what stays and what goes.
+            termination_protection=cohort.protect,
         )
         self.cohort = cohort
         self.names = cohort.names

@@ -65,10 +65,18 @@ class Foundation(CohortStack):
             account=account,
             description="network, keys, buckets, ledger, notices, permissions boundary",
         )
-        # What `protect` keeps, and what it is encrypted with.
-        kept = RemovalPolicy.RETAIN if cohort.protect else RemovalPolicy.DESTROY
+        # What `protect` keeps, and what it is encrypted with. But not from a first deploy that
+        # fails: what that left would block the names of the second.
+        kept = RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE if cohort.protect else RemovalPolicy.DESTROY
 
-        IsolatedNetwork(self, "Network", arns=self.arns, removal=kept)
+        network = IsolatedNetwork(
+            self,
+            "Network",
+            arns=self.arns,
+            cohort=cohort,
+            removal=kept,
+            images=images is not None,
+        )
         records = self._key("records", "the ledger, the board and notices", kept)
         vault = self._key("vault", "the held-out answers", kept)
         vault.add_to_resource_policy(self._only_the_scorer("kms:*", ["*"]))
@@ -108,11 +116,18 @@ class Foundation(CohortStack):
         self._ledger(records, kept)
         NoticesTopic(self, "Notices", arns=self.arns, key=records, email=cohort.notify.email)
         self._dead_letters()
-        Boundary(self, "Boundary", arns=self.arns, cohort=cohort, images=images)
+        Boundary(
+            self,
+            "Boundary",
+            arns=self.arns,
+            cohort=cohort,
+            images=images,
+            inside=network.inside,
+        )
         self._lifecycle(kept)
 
     def _key(self, purpose: str, description: str, removal: RemovalPolicy) -> kms.Key:
-        return kms.Key(
+        key = kms.Key(
             self,
             f"{purpose.title()}Key",
             alias=self.names.key_alias(purpose),
@@ -122,6 +137,13 @@ class Foundation(CohortStack):
             pending_window=Duration.days(7),
             removal_policy=removal,
         )
+        if removal != RemovalPolicy.DESTROY:
+            # The alias is how everything finds the key: without it nothing of what stays could be
+            # read, and a next deploy would give the name to another key.
+            alias = key.node.find_child("Alias").node.default_child
+            assert isinstance(alias, kms.CfnAlias)
+            alias.apply_removal_policy(removal)
+        return key
 
     def _only_the_scorer(self, action: str, resources: list[str]) -> iam.PolicyStatement:
         """Deny `action` to every role of the academy but the scorer. No admin is locked out:

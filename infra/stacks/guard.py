@@ -20,6 +20,7 @@ from infra.cohort.prices import MICRO_DOLLARS
 from infra.constructs import policies
 from infra.constructs.attached_images import AttachedImages
 from infra.constructs.function import ServiceFunction
+from infra.constructs.network import Inside
 from infra.constructs.notices import NoticeAlarm, errors_alarm, of_function
 from infra.constructs.role import ServiceRole
 from infra.constructs.statements import Statement
@@ -28,6 +29,9 @@ from infra.stacks.base import CohortStack
 
 #: How long an ended space or a missed event may keep its reservation open.
 SWEEP_MINUTES = 15
+
+#: As long as AWS generates them.
+SUBNET, SECURITY_GROUP = f"subnet-{'0' * 17}", f"sg-{'0' * 17}"
 
 
 class Guard(CohortStack):
@@ -62,22 +66,27 @@ class Guard(CohortStack):
                 "ArnEquals": {"aws:SourceArn": self.arns.schedule_group},
             },
         )
+        inside = Inside.found(self, cohort)
         self._parameter = ssm.CfnParameter(
             self,
             "Settings",
             name=self.names.settings_parameter,
             description=f"Deep Learning Academy {cohort.name}: what the services hold requests to",
             type="String",
-            value=self._settings(images),
+            value=self._settings(images, inside),
         )
         minute = Duration.seconds(60)
         self._service(
             "broker",
-            policies.broker(self.arns, cohort, images),
+            policies.broker(self.arns, cohort, images, inside),
             minute,
             # A broker that is warm reads the settings once a minute, and IAM turns down a space on
-            # another version's image meanwhile: a changed variable makes Lambda start it anew.
-            more={"IMAGES_VERSION": str(images.version.number)} if images else None,
+            # another version's image, or a job in another network, meanwhile: a changed variable
+            # makes Lambda start it anew.
+            more={
+                **({"IMAGES_VERSION": str(images.version.number)} if images else {}),
+                **({"NETWORK": inside.security_group} if inside else {}),
+            },
         )
         settler = self._service("settler", policies.settler(self.arns), minute, by_events=True)
         sweep = self._service(
@@ -161,7 +170,7 @@ class Guard(CohortStack):
                 budget_name=self.names.backstop_budget(alerts),
                 budget_type="COST",
                 budget_limit=budgets.CfnBudget.SpendProperty(
-                    amount=float(cohort.budget.per_learner_usd * len(cohort.learners)), unit="USD"
+                    amount=float(sum(cohort.cap_usd(each.id) for each in cohort.people)), unit="USD"
                 ),
                 time_unit="ANNUALLY",
                 cost_filters=filters,
@@ -212,30 +221,38 @@ class Guard(CohortStack):
             after=[self._parameter],
         )
 
-    def _settings(self, images: AttachedImages | None) -> str:
-        if images is None:
-            return self._within_the_tier(self._document({}))
-        # What the document comes to once the stack is deployed: ARNs are tokens until then.
+    def _settings(self, images: AttachedImages | None, inside: Inside | None) -> str:
+        # What the document comes to once the stack is deployed: generated ids are tokens until
+        # then.
         longest = {
             flavour: self.arns.image_versions(flavour).replace("*", "9" * 6)
-            for flavour in images.all
+            for flavour in (images.all if images else ())
         }
-        account = self.arns.account
         self._within_the_tier(
-            self._document(images.settings(self.cohort, longest, account=account))
+            self._document(
+                self._images(images, longest),
+                Inside((SUBNET,) * len(inside.subnets), SECURITY_GROUP) if inside else None,
+            )
         )
-        arns = {flavour: images.version_arn(self, flavour) for flavour in images.all}
-        return self._document(images.settings(self.cohort, arns, account=account))
+        arns = {flavour: images.version_arn(self, flavour) for flavour in longest} if images else {}
+        return self._document(self._images(images, arns), inside)
+
+    def _images(
+        self, images: AttachedImages | None, version_arns: dict[str, str]
+    ) -> dict[str, dict[str, dict[str, str]]]:
+        if images is None:
+            return {}
+        return images.settings(self.cohort, version_arns, account=self.arns.account)
 
     def _within_the_tier(self, document: str) -> str:
         if len(document) > MAX_CHARACTERS:
             raise ValueError(
                 f"the settings of {self.cohort.name} have {len(document)} characters and SSM takes "
-                f"{MAX_CHARACTERS}: list fewer instance types in the cohort file"
+                f"{MAX_CHARACTERS}: list fewer instance types or advisors in the cohort file"
             )
         return document
 
-    def _document(self, images: dict[str, dict[str, dict[str, str]]]) -> str:
+    def _document(self, images: dict[str, dict[str, dict[str, str]]], inside: Inside | None) -> str:
         cohort = self.cohort
         return settings_document(
             cohort=cohort.name,
@@ -256,4 +273,11 @@ class Guard(CohortStack):
             submissions_per_day=cohort.competition.submissions_per_day,
             closes=cohort.competition.closes,
             images=images,
+            advisors=[advisor.id for advisor in cohort.advisors_with_spaces],
+            advisor_cap_micro_usd=int((cohort.budget.per_advisor_usd or 0) * MICRO_DOLLARS),
+            network=(
+                {"subnets": list(inside.subnets), "security_groups": [inside.security_group]}
+                if inside
+                else None
+            ),
         )

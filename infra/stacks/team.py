@@ -10,7 +10,8 @@ from constructs import Construct
 from infra.cohort.model import Cohort, Team
 from infra.constructs import policies
 from infra.constructs.attached_images import AttachedImages
-from infra.constructs.network import Network
+from infra.constructs.domain import SharedDomain, found_domain
+from infra.constructs.network import Inside, Network
 from infra.constructs.role import LearnersRole
 from infra.constructs.workspace import Workspace
 from infra.stacks.base import CohortStack
@@ -42,18 +43,34 @@ class TeamStack(CohortStack):
             arns=self.arns,
             kind="training",
             name=team.id,
-            statements=policies.training(self.arns, team, images),
+            statements=policies.training(self.arns, team, images, Inside.found(self, cohort)),
         )
-        network = Network.found(self, self.names)
         lifecycle = self.arns.lifecycle_config(LifecycleScript().hash)
+        # Of one's own, or shared with the team, or with everyone: the last stands elsewhere.
+        network = None if cohort.isolation == "cohort" else Network.found(self, cohort)
+        domain_id = None
+        if network is None:
+            domain_id = found_domain(self, self.names)
+        elif cohort.isolation == "team":
+            domain_id = SharedDomain(
+                self,
+                "Domain",
+                arns=self.arns,
+                cohort=cohort,
+                of=team.id,
+                network=network,
+                lifecycle=lifecycle,
+                images=images,
+            ).domain_id
         for learner in team.learners:
             Workspace(
                 self,
                 arns=self.arns,
                 cohort=cohort,
                 team=team,
-                learner=learner,
+                person=learner,
                 network=network,
                 lifecycle=lifecycle,
                 images=images,
+                domain_id=domain_id,
             )

@@ -97,10 +97,18 @@ for project in academy.connect().workspace.projects:
 # 2. Restart: *Kernel → Restart Kernel and Run up to Selected Cell*. Half of all riddles end there.
 # 3. `help(academy.train)` explains a function, and `.hint()` says more about an exercise.
 # 4. Ask your teammate, then your advisors. Send them the error and what you expected: no question
-#    is too small, and an hour alone with a broken cell is an hour too long.
+#    is too small, and an hour alone with a broken cell is an hour too long. Save your notebook:
+#    `academy.share("land_cover/land_cover.ipynb")` shows it to them, and to no other team.
 #
 # ## When the notebooks change
 #
 # New versions arrive when your space starts. What you changed is never overwritten. The new
 # version then lies beside it: `welcome.new.ipynb` beside `welcome.ipynb`. Look at it, copy what you
 # like, and delete it. If you want all of it, delete your own file and rename the new one.
+#
+# ## For advisors
+#
+# In an advisor's space `academy.teams()` shows how every team is, `academy.look("falcon")` what one
+# has, and `academy.read("falcon", "shared/land_cover.ipynb")` a file of theirs, as a page in which
+# nothing runs. Do not copy a learner's notebook into your home to look at it: opened there, it may
+# run what its author, or somebody else, put into it.

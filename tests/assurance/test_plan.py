@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
-from infra.assurance.plan import Assumptions, Plan, amount, make_plan, number, to_document
+from infra.assurance.plan import (
+    ISOLATION,
+    NETWORK,
+    Assumptions,
+    Plan,
+    amount,
+    make_plan,
+    number,
+    to_document,
+)
 from infra.assurance.quotas import needs, without_account
 from infra.assurance.standing_cost import Bill, Unpriced
 from infra.assurance.templates import Templates
@@ -130,6 +139,21 @@ def test_the_worst_case_is_every_cap_and_what_stands(twenty: Plan) -> None:
     assert twenty.worst.usd == sum(lines.values())
 
 
+def test_advisors_with_spaces_are_in_the_sums_and_the_quotas(stacks: Templates) -> None:
+    advisors = [{"id": each, "email": "a@example.org"} for each in ("shelley", "mary")]
+    budget = {"per_learner_usd": "150", "per_advisor_usd": "12.50"}
+    cohort = a_cohort(1, 4, advisors=advisors, budget=budget)
+    made = plan_of(cohort, stacks)
+    assert amounts(made.worst)["every advisor's cap"] == 25
+    assert amounts(made.worst)["every learner's cap"] == 4 * 150
+    assert amounts(made.likely)["advisors' spaces on ml.t3.medium"] == 2 * 18 * 5 * Decimal("0.05")
+    needed = {finding.need.name: finding.need for finding in made.quotas.findings}
+    apps = needed["Maximum number of running Studio apps allowed per account"]
+    assert (apps.full, "2 advisors" in apps.why) == (6, True)
+    assert needed["ml.m5.large for training job usage"].full == 4, "advisors start no jobs"
+    assert to_document(made)["advisors_with_spaces"] == 2
+
+
 def test_the_likely_case_is_worked_out_from_its_assumptions(twenty: Plan) -> None:
     lines = amounts(twenty.likely)
     # 126 days are 18 weeks; prices are the test's, cheapest and dearest whatever their order.
@@ -178,6 +202,7 @@ def test_the_document_is_json_without_floats_and_has_all_parts(twenty: Plan) -> 
     assert document["version"] == 1
     assert set(document) == {
         *("version", "cohort", "region", "learners", "teams", "starts", "ends", "months"),
+        *("advisors_with_spaces", "isolation", "network"),
         *("stacks", "resources", "quotas", "standing", "stored", "backstop", "worst", "likely"),
         *("instance_prices", "unverified"),
     }
@@ -213,3 +238,42 @@ def test_numbers_are_written_without_exponents(value: str, text: str) -> None:
 def test_amounts_are_rounded_up() -> None:
     assert amount(Decimal("2.00001")) == "2.0001"
     assert amount(Decimal("2")) == "2.0000"
+
+
+# --- isolation and network ------------------------------------------------------------------------
+@pytest.fixture(scope="module")
+def private() -> Plan:
+    """Four learners in two teams who share a domain, in a private network."""
+    cohort = a_cohort(2, 2, isolation="cohort", network="private")
+    return plan_of(cohort, synthesized(cohort, account="123456789012"))
+
+
+def test_a_private_network_shows_its_price(private: Plan, twenty: Plan) -> None:
+    """Seven endpoints in two zones, at a cent an hour each."""
+    assert "interface endpoints" not in amounts(twenty.standing.services)
+    (line,) = (x for x in private.standing.services.lines if x.what == "interface endpoints")
+    assert line.quantity == 7 * 2 * 730
+    assert line.usd == Decimal("102.20")
+    assert line.price.source == "https://aws.amazon.com/privatelink/pricing/"
+    assert not line.price.verified
+    # For as long as the cohort lasts, whoever works.
+    (standing,) = (line for line in private.worst.lines if line.what == "standing cost")
+    assert standing.usd > 100 * private.months
+
+
+def test_a_shared_domain_is_one(private: Plan) -> None:
+    needed = {finding.need.name: finding.need.full for finding in private.quotas.findings}
+    assert needed["Total domains"] == 1
+    assert needed["Maximum number of Studio user profiles allowed per account"] == 4
+
+
+def test_the_document_says_isolation_and_network(private: Plan, twenty: Plan) -> None:
+    both = [
+        (to_document(each)["isolation"], to_document(each)["network"]) for each in (private, twenty)
+    ]
+    assert both == [("cohort", "private"), ("learner", "public")]
+
+
+def test_every_isolation_and_network_is_explained() -> None:
+    for field, explained in (("isolation", ISOLATION), ("network", NETWORK)):
+        assert set(explained) == set(get_args(Cohort.model_fields[field].annotation))

@@ -13,6 +13,7 @@ from infra.assurance.quotas import Finding, Need, Quota, Quotas, in_account, nee
 from infra.assurance.templates import Templates
 from infra.cohort.loading import load
 from infra.cohort.model import Cohort
+from infra.cohort.naming import EVERYONE
 
 ROOT = Path(__file__).resolve().parents[2]
 ACCOUNT = "123456789012"
@@ -238,3 +239,14 @@ def test_a_quota_that_the_account_does_not_list_is_said(cohort: Cohort) -> None:
     assert "lists no such quota" in quotas.unread[0]
     assert "Total domains" in quotas.unread[0]
     assert quotas.findings[0].verdict == "unknown"
+
+
+def test_domains_count_by_the_isolation_and_those_of_another_stand_beside(cohort: Cohort) -> None:
+    """While the isolation of a deployed cohort changes, its old domains still stand."""
+    shared = cohort.model_copy(update={"isolation": "cohort"})
+    account = Account()
+    account.has("sagemaker", applied={"Total domains": 5}, default={})
+    names = [cohort.names.shared_domain(EVERYONE), cohort.names.workspace("ana")]
+    account.answers("sagemaker", "list_domains", {"Domains": [{"DomainName": n} for n in names]})
+    [finding] = checked(shared, account, {"Total domains"}).findings
+    assert finding.quota == Quota("L-13", 5, 1)

@@ -54,6 +54,11 @@ def test_what_the_project_uses_is_inside():
         if fence.refused(service, operation)
     }
     assert outside == {
+        # What SageMaker asks under a job's role, to stand it in a private network: whether IAM
+        # lets it is decided when the job is made, and no interface is.
+        ("ec2", "CreateNetworkInterfacePermission"),
+        ("ec2", "DeleteNetworkInterfacePermission"),
+        ("ec2", "DescribeDhcpOptions"),
         # The probe asks for these, and takes the refusal for "could not tell".
         ("ecr", "GetDownloadUrlForLayer"),
         ("ecr", "GetLifecyclePolicyPreview"),

@@ -305,7 +305,7 @@ class SimulatedCloud:
         return self.trouble.around(name, page)
 
     def domains(self, token: str) -> tuple[list[tuple[str, str]], str]:
-        mine = [(f"d-{learner}", f"earth--{learner}") for learner in sorted(TEAMS)]
+        mine = sorted((w["domain_id"], w["space"]) for w in self.workspaces.values() if w)
         return self._page("domains", [*mine, ("d-mars", "mars--eve")], token)
 
     def live_apps(self, token: str) -> tuple[list[LiveApp], str]:

@@ -378,7 +378,8 @@ def test_all_that_is_wrong_is_told_at_once(academy: Academy) -> None:
         "14400 in this cohort.\n"
         "- EnableManagedSpotTraining is True; leave it out: the budget counts the price on "
         "demand.\n"
-        "- VpcConfig is {'Subnets': ['x']}; leave it out: the academy's jobs run outside of VPCs."
+        "- VpcConfig is {'Subnets': ['x']}; leave it out: the cohort's network is the "
+        "broker's to name."
     )
 
 

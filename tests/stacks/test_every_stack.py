@@ -10,14 +10,18 @@ from typing import Any
 from infra.cohort import naming
 from infra.constructs import policies as permissions
 from infra.constructs.arns import Arns
+from infra.constructs.attached_images import AttachedImages
+from infra.constructs.network import ZONES, Inside
 from infra.constructs.statements import document
 from infra.stacks.foundation import LifecycleScript
+from tests.stacks.conftest import image_version
 
 #: What the embedded cloud models; anything else would fail there, by design.
 MODELLED = {
     "AWS::Budgets::Budget",
     "AWS::CloudWatch::Alarm",
     "AWS::EC2::RouteTable",
+    "AWS::EC2::SecurityGroup",
     "AWS::EC2::Subnet",
     "AWS::EC2::SubnetRouteTableAssociation",
     "AWS::EC2::VPC",
@@ -182,7 +186,9 @@ def test_policies_fit_into_iam(academy):
 def test_the_boundary_fits_into_iam_for_the_longest_names(cohort):
     longest = naming.Names("a" * naming.COHORT_MAX)
     arns = Arns(longest, "123456789012", "ap-southeast-1")
-    assert size(document(permissions.boundary(arns, cohort))) <= MANAGED_MAX
+    images = AttachedImages.of(cohort, image_version(), account=arns.account)
+    inside = Inside((f"subnet-{'0' * 17}",) * ZONES, f"sg-{'0' * 17}")
+    assert size(document(permissions.boundary(arns, cohort, images, inside))) <= MANAGED_MAX
 
 
 def test_roles_are_grouped_by_path(academy):
@@ -252,7 +258,7 @@ def test_protect_keeps_ledger_work_answers_homes_and_their_keys(protected):
     kept = [
         (resource["Type"].removeprefix("AWS::"), name_of(resource))
         for _, resource in protected.resources()
-        if resource.get("DeletionPolicy") == "Retain"
+        if resource.get("DeletionPolicy") == "RetainExceptOnCreate"
     ]
     names, arns = protected.names, protected.arns
     homes = [names.workspace(learner) for learner in ("ana", "ben", "chi", "dov")]
@@ -266,6 +272,9 @@ def test_protect_keeps_ledger_work_answers_homes_and_their_keys(protected):
             ("S3::BucketPolicy", ""),
             ("KMS::Key", ""),
             ("KMS::Key", ""),
+            # By which everything finds its key.
+            ("KMS::Alias", names.key_alias("records")),
+            ("KMS::Alias", names.key_alias("vault")),
             # What a home's domain names.
             ("EC2::VPC", ""),
             ("EC2::Subnet", ""),

@@ -129,7 +129,19 @@ def test_jobs_start_only_with_listed_types_and_within_the_longest_run(statements
         "ForAllValues:StringEquals": {"sagemaker:InstanceTypes": ["ml.m5.large", "ml.g5.xlarge"]},
         "NumericLessThanEquals": {"sagemaker:MaxRuntimeInSeconds": "14400"},
         "Null": {"sagemaker:InstanceTypes": "false", "sagemaker:KeepAlivePeriod": "true"},
+        "BoolIfExists": {"sagemaker:EnableRemoteDebug": "false"},
     }
+
+
+def test_nothing_that_bills_starts_outside_the_cohorts_dates(statements):
+    for sid, when in (
+        ("NotBeforeTheStart", {"DateLessThan": {"aws:CurrentTime": "2026-11-16T00:00:00Z"}}),
+        ("NotAfterTheEnd", {"DateGreaterThanEquals": {"aws:CurrentTime": "2027-04-01T00:00:00Z"}}),
+    ):
+        denial = statements["broker"][sid]
+        assert denial["Effect"] == "Deny"
+        assert denial["Action"] == ["sagemaker:CreateApp", "sagemaker:CreateTrainingJob"]
+        assert denial["Condition"] == when
 
 
 def test_spaces_start_only_with_listed_types(statements):

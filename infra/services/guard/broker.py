@@ -21,7 +21,15 @@ from infra.cohort.naming import JobName
 from infra.cohort.prices import UnknownPrice
 from infra.services.guard import ledger, money, sdk_request
 from infra.services.guard.cloud import App, CloudError, InUse, Job, TurnedDown, Unclear, Workspace
-from infra.services.guard.ledger import SPACE, Changed, Entry, Frozen, Insufficient, Reservation
+from infra.services.guard.ledger import (
+    SPACE,
+    Account,
+    Changed,
+    Entry,
+    Frozen,
+    Insufficient,
+    Reservation,
+)
 from infra.services.guard.problems import Misconfigured, Refusal
 from infra.services.guard.reconcile import Guard, app_of, follow_up, job_of, remove_stop
 from infra.services.guard.requests import (
@@ -111,7 +119,7 @@ def open_space(guard: Guard, call: Call, asked: OpenSpace) -> Answer:
     """Start the learner's space; once it is open, say so again."""
     _within_dates(guard, call)
     workspace = workspace_of(guard, call.learner)
-    account = guard.ledger.account(call.learner, guard.settings.cap_micro_usd)
+    account = _account(guard, call)
     held = guard.ledger.find(call.learner, SPACE)
     if held is not None and held.is_open:
         app = app_of(held, guard.cloud.app(held.domain, held.name))
@@ -279,7 +287,7 @@ def _closed(held: Reservation | None) -> Answer:
 def stay(guard: Guard, call: Call, asked: Stay) -> Answer:
     """Keep the space open until `hours` from now: reserve more, then move the stop."""
     _within_dates(guard, call)
-    guard.ledger.account(call.learner, guard.settings.cap_micro_usd)
+    _account(guard, call)
     held, app = _open_app(guard, call)
     if app is None or app.status not in ("Pending", "InService"):
         raise Refusal("not_found", "Your space is not open. Open it first.")
@@ -331,6 +339,7 @@ def _open_app(guard: Guard, call: Call) -> tuple[Reservation, App | None]:
 
 def train(guard: Guard, call: Call, asked: Train) -> Answer:
     """Start a training job; the same token again is the same job."""
+    _of_a_team(guard, call)
     _within_dates(guard, call)
     workspace = workspace_of(guard, call.learner)
     request = training_request(asked, workspace, guard.settings, guard.names)
@@ -339,11 +348,22 @@ def train(guard: Guard, call: Call, asked: Train) -> Answer:
 
 def training_job(guard: Guard, call: Call, raw: SdkJob) -> Answer:
     """Start what SageMaker's own SDK asks for, on the same terms as `train`."""
+    _of_a_team(guard, call)
     _within_dates(guard, call)
     workspace = workspace_of(guard, call.learner)
     asked = sdk_request.read(raw, workspace, guard.settings)
     request = sdk_training_request(asked, workspace, guard.settings, guard.names)
     return _run_job(guard, call, workspace, asked, request)
+
+
+def _of_a_team(guard: Guard, call: Call) -> None:
+    """Refuse an advisor: a job runs under the role of a team, and is the team's."""
+    if call.learner in guard.settings.advisors:
+        raise Refusal(
+            "input",
+            "A job is a team's own and runs under its role, and an advisor has no team. "
+            "academy.look shows you every team's jobs; advisors start and stop none.",
+        )
 
 
 def _run_job(
@@ -355,7 +375,7 @@ def _run_job(
 ) -> Answer:
     """Reserve the most that `request` can cost, then start it; at most once a token."""
     name = str(request["TrainingJobName"])
-    account = guard.ledger.account(call.learner, guard.settings.cap_micro_usd)
+    account = _account(guard, call)
     place = JobName.parse(name)
     if place is None:
         raise Misconfigured(f"{name!r} is not a job's name")
@@ -472,6 +492,7 @@ def stop_job(guard: Guard, call: Call, asked: StopJob) -> Answer:
 
 
 def _team_job(guard: Guard, call: Call, name: str) -> tuple[Job, Reservation | None]:
+    _of_a_team(guard, call)
     team = workspace_of(guard, call.learner).team
     parsed = JobName.parse(name)
     found = guard.cloud.job(name) if parsed is not None and parsed.team == team else None
@@ -485,15 +506,20 @@ def _team_job(guard: Guard, call: Call, name: str) -> tuple[Job, Reservation | N
 # --- money ------------------------------------------------------------------------------------
 
 
+def _account(guard: Guard, call: Call) -> Account:
+    """The account of whoever asks, by the cap that the cohort file has for such."""
+    return guard.ledger.account(call.learner, guard.settings.cap_of(call.learner))
+
+
 def budget(guard: Guard, call: Call, _asked: BudgetOf) -> Answer:
     """The learner's account, what is reserved and the latest entries."""
-    guard.ledger.account(call.learner, guard.settings.cap_micro_usd)
+    _account(guard, call)
     for held in guard.ledger.open_of(call.learner):
         try:
             follow_up(guard, held, call.now)
         except CloudError as error:
             log.warning("shown as last known: %s: %s", held.name, error)
-    account = guard.ledger.account(call.learner, guard.settings.cap_micro_usd)
+    account = _account(guard, call)
     return {
         "cap_micro_usd": account.cap,
         "spent_micro_usd": account.spent,
@@ -618,11 +644,11 @@ def _ends_in_time(guard: Guard, call: Call, seconds: int) -> None:
 
 
 def workspace_of(guard: Guard, learner: str) -> Workspace:
-    """What the admin's stack says of the learner.
+    """What the admin's stack says of the learner or advisor.
 
     Raises:
-        Refusal: if there is no such learner.
-        Misconfigured: if the parameter is not what the team stack writes.
+        Refusal: if there is no such person.
+        Misconfigured: if the parameter is not what the stack writes.
     """
     parameter = guard.names.workspace_parameter(learner)
     document = guard.cloud.workspace(parameter)
@@ -631,6 +657,12 @@ def workspace_of(guard: Guard, learner: str) -> Workspace:
     try:
         if (document["cohort"], document["learner"]) != (guard.settings.cohort, learner):
             raise ValueError(f"it is of {document['learner']} in {document['cohort']}")
+        advises = learner in guard.settings.advisors
+        if advises != (document.get("kind", "learner") == "advisor"):
+            # Each cap is of one kind: while a deploy turns one into the other, nothing starts.
+            raise ValueError("workspace and settings disagree on who is an advisor")
+        if bool(document["team"]) == advises:
+            raise ValueError(f"an advisor has no team, a learner has one: {document['team']!r}")
         return Workspace(
             cohort=guard.settings.cohort,
             learner=learner,

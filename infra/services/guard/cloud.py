@@ -52,7 +52,10 @@ class Unclear(CloudError):
 
 @dataclass(frozen=True)
 class Workspace:
-    """What the guard takes from a learner's workspace parameter, which only the admin writes."""
+    """What the guard takes from a workspace parameter, which only the admin writes.
+
+    `learner` is whoever has it; an advisor's has an empty `team`, and no `training_role`.
+    """
 
     cohort: str
     learner: str
@@ -67,10 +70,12 @@ class Workspace:
     @property
     def tags(self) -> list[dict[str, str]]:
         """What a job and an app carry, so that AWS's bill can be told apart by them."""
+        whose = {"academy:team": self.team, "academy:learner": self.learner}
+        if not self.team:
+            whose = {"academy:advisor": self.learner}
         return [
-            {"Key": "academy:cohort", "Value": self.cohort},
-            {"Key": "academy:team", "Value": self.team},
-            {"Key": "academy:learner", "Value": self.learner},
+            {"Key": key, "Value": value}
+            for key, value in {"academy:cohort": self.cohort, **whose}.items()
         ]
 
 

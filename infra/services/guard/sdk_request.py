@@ -72,7 +72,7 @@ _WHY = {
     "RetryStrategy": "a second run is a second job, with a reservation of its own",
     "Tags": "tags tell the bill apart; the broker writes them",
     "VolumeKmsKeyId": "the disk has its own encryption",
-    "VpcConfig": "the academy's jobs run outside of VPCs",
+    "VpcConfig": "the cohort's network is the broker's to name",
 }
 
 

@@ -2,7 +2,7 @@
 
 The Guard stack writes `settings_document(...)` into it; broker, settler, sweep and scorer read it.
 It is small at any number of learners (SSM's standard tier holds 4 KB): who belongs to which team
-stands in the workspace parameters instead.
+stands in the workspace parameters instead. Advisors are few, and stand in it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +28,8 @@ _APP_IMAGE = re.compile(
 _JOB_IMAGE = re.compile(
     r"[0-9]{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com[a-z.]*/[a-z0-9/._-]+@sha256:[0-9a-f]{64}"
 )
+_SUBNET = re.compile(r"subnet-[0-9a-f]{8,17}")
+_SECURITY_GROUP = re.compile(r"sg-[0-9a-f]{8,17}")
 
 
 def settings_document(
@@ -50,6 +52,9 @@ def settings_document(
     submissions_per_day: int,
     closes: dt.date,
     images: Mapping[str, Mapping[str, Mapping[str, str]]] | None = None,
+    advisors: Sequence[str] = (),
+    advisor_cap_micro_usd: int = 0,
+    network: Mapping[str, list[str]] | None = None,
 ) -> str:
     """The parameter's value: JSON text. Values may hold CDK tokens; this module knows no CDK.
 
@@ -61,8 +66,11 @@ def settings_document(
         images: project -> accelerator (cpu, gpu) -> {"app": the ARN of the SageMaker image version
             that a space starts on, "job": the URI of a training job's image, by digest}. None
             where spaces and jobs start on AWS's own images.
+        advisors, advisor_cap_micro_usd: who has a space and no team, and what each may spend.
+        network: {"subnets": […], "security_groups": […]} of a private network, which every job
+            stands in. None where jobs run in SageMaker's own.
     """
-    document = {
+    document: dict[str, Any] = {
         "version": VERSION,
         "cohort": cohort,
         "region": region,
@@ -88,6 +96,10 @@ def settings_document(
             for project, by_accelerator in (images or {}).items()
         },
     }
+    if advisors:
+        document["advisors"] = {"ids": list(advisors), "cap_micro_usd": advisor_cap_micro_usd}
+    if network is not None:
+        document["network"] = {name: list(ids) for name, ids in network.items()}
     return json.dumps(document, sort_keys=True, separators=(",", ":"))
 
 
@@ -120,6 +132,14 @@ def image_of_version(arn: str) -> str:
 
 
 @dataclass(frozen=True)
+class JobNetwork:
+    """The subnets and security groups of a private network, which every job stands in."""
+
+    subnets: tuple[str, ...]
+    security_groups: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Settings:
     """What the broker holds every request against. Money in micro-dollars, dates in UTC."""
 
@@ -140,6 +160,11 @@ class Settings:
     stopper_role_arn: str
     #: By project and accelerator; empty where spaces and jobs start on AWS's own images.
     images: Mapping[tuple[str, str], Image] = field(default_factory=dict)
+    #: Who has a space, a cap of `advisor_cap_micro_usd`, and no team.
+    advisors: frozenset[str] = frozenset()
+    advisor_cap_micro_usd: int = 0
+    #: None where jobs run in SageMaker's own network.
+    network: JobNetwork | None = None
 
     @classmethod
     def from_json(cls, text: str) -> Settings:
@@ -152,15 +177,13 @@ class Settings:
             document: Any = json.loads(text)
             if document["version"] != VERSION:
                 raise ValueError(f"version {document['version']}, this code reads {VERSION}")
-            cap = document["cap_micro_usd"]
-            if isinstance(cap, bool) or not isinstance(cap, int) or cap < 0:
-                raise ValueError(f"cap_micro_usd {cap!r} is not a whole number of micro-dollars")
+            advisors = document.get("advisors") or {"ids": [], "cap_micro_usd": 0}
             return cls(
                 cohort=str(document["cohort"]),
                 region=str(document["region"]),
                 starts=dt.date.fromisoformat(document["starts"]),
                 ends=dt.date.fromisoformat(document["ends"]),
-                cap_micro_usd=cap,
+                cap_micro_usd=_cap(document),
                 studio_instances=tuple(document["studio"]["instances"]),
                 studio_max_hours=int(document["studio"]["max_hours"]),
                 training_instances=tuple(document["training"]["instances"]),
@@ -172,6 +195,9 @@ class Settings:
                 schedule_group=str(document["schedule_group"]),
                 stopper_role_arn=str(document["stopper_role_arn"]),
                 images=_images(document.get("images") or {}),
+                network=_network(document["network"]) if "network" in document else None,
+                advisors=frozenset(str(advisor) for advisor in advisors["ids"]),
+                advisor_cap_micro_usd=_cap(advisors),
             )
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise Misconfigured(f"the cohort's settings: {error!r}") from None
@@ -189,6 +215,10 @@ class Settings:
             raise Misconfigured(f"the cohort's settings have no image for {project} on {instance}")
         return found
 
+    def cap_of(self, person: str) -> int:
+        """What the cohort file lets this learner or advisor spend, in micro-dollars."""
+        return self.advisor_cap_micro_usd if person in self.advisors else self.cap_micro_usd
+
     @property
     def opens_at(self) -> dt.datetime:
         """The first instant of `starts`, UTC."""
@@ -198,6 +228,24 @@ class Settings:
     def closes_at(self) -> dt.datetime:
         """The first instant after the day `ends`, UTC: from here on nothing may run."""
         return dt.datetime.combine(self.ends + dt.timedelta(days=1), dt.time(), tzinfo=dt.UTC)
+
+
+def _cap(document: Mapping[str, Any]) -> int:
+    cap = document["cap_micro_usd"]
+    if isinstance(cap, bool) or not isinstance(cap, int) or cap < 0:
+        raise ValueError(f"cap_micro_usd {cap!r} is not a whole number of micro-dollars")
+    return cap
+
+
+def _network(document: Mapping[str, list[str]]) -> JobNetwork:
+    """Never a job outside by chance: what is there must name both, or nothing starts."""
+    found = {}
+    for name, pattern in (("subnets", _SUBNET), ("security_groups", _SECURITY_GROUP)):
+        ids = document[name]
+        if not ids or not all(pattern.fullmatch(each) for each in ids):
+            raise ValueError(f"network {name} {ids!r}")
+        found[name] = tuple(ids)
+    return JobNetwork(**found)
 
 
 def _images(document: Mapping[str, Mapping[str, Any]]) -> dict[tuple[str, str], Image]:

@@ -154,10 +154,23 @@ def _request(
             "VolumeSizeInGB": asked.volume_gb,
         },
         "StoppingCondition": {"MaxRuntimeInSeconds": asked.seconds},
+        **_vpc(settings),
         "EnableManagedSpotTraining": False,
         # Without it Python holds back a job's log until a buffer is full.
         "Environment": {**environment, "PYTHONUNBUFFERED": "1"},
         "Tags": workspace.tags,
+    }
+
+
+def _vpc(settings: Settings) -> dict[str, Any]:
+    """A job stands where its cohort's network is; IAM turns down one that stands elsewhere."""
+    if settings.network is None:
+        return {}
+    return {
+        "VpcConfig": {
+            "Subnets": list(settings.network.subnets),
+            "SecurityGroupIds": list(settings.network.security_groups),
+        }
     }
 
 

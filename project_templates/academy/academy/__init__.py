@@ -27,12 +27,14 @@ from academy.errors import (
 
 if TYPE_CHECKING:
     # At run time only when used: a training container needs none of it to start a script.
+    from academy.advising import Look, Teams
     from academy.board import Budget, Leaderboard
     from academy.connection import Connection
     from academy.datasets import Dataset
     from academy.jobs import Job
     from academy.land_cover.project import LandCover
     from academy.receipts import Entries, Receipt
+    from academy.showing import Page
 
 __version__ = "0.1.0"
 
@@ -51,10 +53,14 @@ __all__ = [
     "dataset",
     "entries",
     "leaderboard",
+    "look",
+    "read",
     "sagemaker_session",
     "select",
+    "share",
     "stay",
     "submit",
+    "teams",
     "train",
 ]
 
@@ -171,7 +177,10 @@ def train(
 
 
 def attach(job: str) -> Job:
-    """A training job of your team by its name, to follow it, stop it or take its model."""
+    """A training job of your team by its name, to follow it, stop it or take its model.
+
+    Advisors attach to any team's, for its status and log.
+    """
     return connect().attach(job)
 
 
@@ -309,6 +318,62 @@ def leaderboard(project: str | None = None) -> Leaderboard:
     the table.
     """
     return connect().leaderboard(project)
+
+
+def share(file: str | Path) -> str:
+    """Shows a file to your team and your advisors: a notebook that you are stuck in, a figure.
+
+    It is copied as it is saved now; sharing it again replaces it. Gives its path in the team's
+    folder, which you can send to whom you ask.
+
+    Raises
+    ------
+    SourceError
+        There is no such file, or it is too large.
+    """
+    return connect().share(file)
+
+
+def teams() -> Teams:
+    """For advisors: how every team is. Last submissions, the board's scores, jobs and GPU hours.
+
+    It shows as a table; each of its rows is a dictionary.
+    """
+    return connect().teams()
+
+
+def look(team: str) -> Look:
+    """For advisors: what a team has. Its entries, jobs and files, the newest first.
+
+    Raises
+    ------
+    SourceError
+        There is no such team.
+    """
+    return connect().look(team)
+
+
+def read(team: str, path: str) -> Page:
+    """For advisors: shows a file of a team's folder, and runs nothing that is in it.
+
+    A notebook is shown as its code, words, texts and pictures. A path may lead into an archive,
+    such as the code of a job: ``code/…/source.tar.gz`` lists it, ``code/…/source.tar.gz/train.py``
+    shows one of its files. The page is also kept in your folder ``teams``.
+
+    Parameters
+    ----------
+    team
+        Its id, as ``academy.teams()`` shows it.
+    path
+        As ``academy.look(team)`` shows it.
+
+    Raises
+    ------
+    SourceError
+        There is no such file, or it is not opened: it is neither a notebook nor text nor a
+        picture, or too large.
+    """
+    return connect().read(team, path)
 
 
 def budget() -> Budget:

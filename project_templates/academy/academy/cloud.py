@@ -5,6 +5,7 @@ Credentials are the space's own role; nothing here asks for or stores any.
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
 import io
 import json
@@ -88,6 +89,8 @@ class StoredObject:
     key: str
     size: int
     etag: str
+    #: When it was last written, UTC, ISO 8601 to the second.
+    changed: str = ""
 
 
 class Cloud:
@@ -143,7 +146,12 @@ class Cloud:
                 Bucket=bucket, Prefix=prefix
             ):
                 found += [
-                    StoredObject(entry["Key"], int(entry["Size"]), entry["ETag"].strip('"'))
+                    StoredObject(
+                        entry["Key"],
+                        int(entry["Size"]),
+                        entry["ETag"].strip('"'),
+                        f"{entry['LastModified'].astimezone(dt.UTC):%Y-%m-%dT%H:%M:%SZ}",
+                    )
                     for entry in page.get("Contents", [])
                 ]
         return sorted(found, key=lambda entry: entry.key)
@@ -182,6 +190,12 @@ class Cloud:
                 Bucket=bucket, Key=key, Body=body, Metadata=metadata or {}, IfNoneMatch="*"
             )
 
+    def write(self, bucket: str, key: str, content: bytes) -> None:
+        """Writes an object, in place of one that is there."""
+        client = self._client("s3")
+        with plainly(f"Writing {key}"):
+            client.put_object(Bucket=bucket, Key=key, Body=content)
+
     def link(self, bucket: str, key: str, seconds: int) -> str:
         """An address that shows the object to whoever has it, as long as `seconds` and the space's
         own credentials last; nothing is asked, so it may lead nowhere."""
@@ -217,6 +231,40 @@ class Cloud:
         error = dict(answer.get("error") or {})
         code = str(error.pop("code", "unavailable"))
         raise Refused(code, str(error.pop("message", "The broker said no.")), error)
+
+    # --- jobs ---------------------------------------------------------------------------------
+    def jobs(self, prefix: str) -> list[tuple[str, int]]:
+        """Names of the training jobs that begin with `prefix` and have a log, each with the instant
+        at which the log began, in milliseconds; in no order."""
+        client = self._client("logs")
+        found: dict[str, int] = {}
+        try:
+            with plainly("Finding the jobs"):
+                pages = client.get_paginator("describe_log_streams").paginate(
+                    logGroupName=LOG_GROUP, logStreamNamePrefix=prefix
+                )
+                for page in pages:
+                    for stream in page["logStreams"]:
+                        name = str(stream["logStreamName"]).split("/")[0]
+                        found.setdefault(name, int(stream.get("creationTime", 0)))
+        except Missing:
+            return []
+        return list(found.items())
+
+    def training_job(self, name: str) -> dict[str, Any]:
+        """A training job as SageMaker describes it; `Missing` if it knows none of the name."""
+        from botocore import exceptions
+
+        client = self._client("sagemaker")
+        with plainly(f"Looking at {name}"):
+            try:
+                return dict(client.describe_training_job(TrainingJobName=name))
+            except exceptions.ClientError as problem:
+                error = problem.response.get("Error", {})
+                # SageMaker's way to say so: "Requested resource not found."
+                if "not found" in str(error.get("Message", "")).lower():
+                    raise Missing(f"There is no job {name}.") from None
+                raise
 
     # --- logs ---------------------------------------------------------------------------------
     def log(self, job: str, seen: str | None = None) -> tuple[list[str], str | None]:

@@ -11,14 +11,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from academy import datasets, downloads, jobs, submissions
+from academy import datasets, downloads, jobs, sharing, submissions
+from academy.advising import Advising, Look, Teams, advisors_only, learners_only
 from academy.board import Budget, Leaderboard
 from academy.cloud import Cloud, Denied, Missing
 from academy.datasets import Dataset
-from academy.errors import AcademyError, CloudError, SourceError
+from academy.errors import NO_INDEX, AcademyError, CloudError, SourceError
 from academy.jobs import CloudJob, Job
 from academy.land_cover.project import LandCover
 from academy.receipts import Entries, Receipt
+from academy.showing import Page
 from academy.workspace import Workspace, read
 
 #: A link to a board's page lasts so long, or as long as the space's own credentials if these end
@@ -38,6 +40,7 @@ class Connection:
     def __init__(self, workspace: Workspace, cloud: Cloud) -> None:
         self.workspace = workspace
         self._cloud = cloud
+        self._advising = Advising(cloud, workspace)
 
     @classmethod
     def open(
@@ -76,6 +79,8 @@ class Connection:
         wait: bool = True,
     ) -> Job:
         """See `academy.train`."""
+        if where != "here":
+            learners_only(self.workspace, "start a team's jobs; where='here' trains in your space")
         return jobs.train(
             self._cloud,
             self.workspace,
@@ -94,7 +99,10 @@ class Connection:
         """See `academy.attach`."""
         if not re.fullmatch(r"[A-Za-z0-9-]{1,63}", job):
             raise SourceError(f"{job!r} is no job's name.")
-        found = CloudJob(job, self._cloud, self.workspace)
+        if self.workspace.advises:
+            found: CloudJob = self._advising.job(job)
+        else:
+            found = CloudJob(job, self._cloud, self.workspace)
         _ = found.status
         return found
 
@@ -102,6 +110,7 @@ class Connection:
         """See `academy.sagemaker_session`."""
         from academy import sagemaker_sdk
 
+        learners_only(self.workspace, "start jobs")
         name = jobs.project_of(self.workspace, project)
         return sagemaker_sdk.session(self._cloud, self.workspace, name)
 
@@ -117,6 +126,8 @@ class Connection:
         to: str = "academy",
     ) -> Receipt:
         """See `academy.submit`."""
+        if to == "academy":
+            learners_only(self.workspace, "submit")
         return submissions.send(
             self._cloud,
             self.workspace,
@@ -132,6 +143,7 @@ class Connection:
 
     def select(self, project: str, *entries: Receipt | str, wait_seconds: float = 60) -> Receipt:
         """See `academy.select`."""
+        learners_only(self.workspace, "choose a team's entries")
         return submissions.select(
             self._cloud,
             self.workspace,
@@ -143,6 +155,7 @@ class Connection:
 
     def entries(self, project: str | None = None, *, limit: int = 50) -> Entries:
         """See `academy.entries`."""
+        learners_only(self.workspace, "have entries; academy.look(team) shows a team's")
         name = jobs.project_of(self.workspace, project)
         return submissions.entries(self._cloud, self.workspace, name, limit)
 
@@ -166,6 +179,27 @@ class Connection:
         except (ValueError, TypeError, AttributeError):
             raise CloudError(f"The board of {name} cannot be read. Ask your advisor.") from None
 
+    # --- what teams show, and advisors see ------------------------------------------------------
+    def share(self, file: str | Path) -> str:
+        """See `academy.share`."""
+        learners_only(self.workspace, "share a file with one")
+        return sharing.share(self._cloud, self.workspace, Path(file))
+
+    def teams(self) -> Teams:
+        """See `academy.teams`."""
+        advisors_only(self.workspace)
+        return self._advising.teams()
+
+    def look(self, team: str) -> Look:
+        """See `academy.look`."""
+        advisors_only(self.workspace)
+        return self._advising.look(team)
+
+    def read(self, team: str, path: str) -> Page:
+        """See `academy.read`."""
+        advisors_only(self.workspace)
+        return self._advising.read(team, path)
+
     # --- money and space ------------------------------------------------------------------------
     def budget(self) -> Budget:
         """See `academy.budget`."""
@@ -185,6 +219,13 @@ class Connection:
     # --- shown ----------------------------------------------------------------------------------
     def _facts(self) -> list[tuple[str, str]]:
         where = self.workspace
+        if where.advises:
+            return [
+                ("advisor of", where.cohort),
+                ("projects", ", ".join(where.projects)),
+                ("teams", "academy.teams() shows how they are, academy.look(team) what one has"),
+                ("files", "academy.read(team, file) shows one and runs nothing in it"),
+            ]
         facts = [
             ("learner", where.learner),
             (
@@ -198,6 +239,8 @@ class Connection:
         if where.submissions_per_day:
             closes = f"; closes {where.closes}" if where.closes else ""
             facts.append(("submissions", f"{where.submissions_per_day} a day{closes}"))
+        if where.private:
+            facts.append(("network", "private: no internet, and no packages for pip"))
         return facts
 
     def __repr__(self) -> str:
@@ -238,6 +281,9 @@ def connect() -> Connection:
     )
     if _default is None or _default[0] != where:
         _default = (where, Connection.open())
+        if _default[1].workspace.private:
+            # For pip as a notebook starts it: else it tries for minutes before it says so.
+            os.environ.setdefault(NO_INDEX, "1")
     return _default[1]
 
 

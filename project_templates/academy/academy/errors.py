@@ -2,8 +2,30 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
+
+#: pip's own variable: it asks no package index. `academy.connect` sets it in a private network.
+NO_INDEX = "PIP_NO_INDEX"
+
+
+#: Said in a private network.
+NO_PACKAGES = (
+    "Your cohort's network is private: there is no internet, and pip finds no packages by itself. "
+    "Ask your advisor for them; an admin can put their wheels beside the academy's own."
+)
+
+
+def install(command: str) -> str:
+    """What to do about a package that is missing, as the start of a sentence.
+
+    >>> install("%pip install kaggle")
+    'Run %pip install kaggle here'
+    """
+    if os.environ.get(NO_INDEX):
+        return f"{NO_PACKAGES} Once they lie in this folder, run {command} --find-links ."
+    return f"Run {command} here"
 
 
 class AcademyError(Exception):

@@ -27,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from academy.datasets import Dataset
-from academy.errors import CloudError, SubmissionError
+from academy.errors import CloudError, SubmissionError, install
 from academy.land_cover.classes import COUNT
 from academy.land_cover.project import LandCover
 from academy.receipts import Receipt
@@ -188,12 +188,12 @@ def _api() -> Any:
             lacking = (problem.name or "kaggle").partition(".")[0]
             if lacking == "kaggle":
                 raise SubmissionError(
-                    "The package kaggle is not installed. Run %pip install kaggle here, and submit "
-                    f"again. {_FIXED}"
+                    f"The package kaggle is not installed. {install('%pip install kaggle')}, and "
+                    f"submit again. {_FIXED}"
                 ) from None
             raise SubmissionError(
-                f"The package kaggle lacks {lacking}. Run %pip install {lacking} here, and submit "
-                f"again. {_FIXED}"
+                f"The package kaggle lacks {lacking}. {install(f'%pip install {lacking}')}, and "
+                f"submit again. {_FIXED}"
             ) from None
         except (SystemExit, OSError, ValueError) as problem:
             why = "" if isinstance(problem, SystemExit) else f" ({_line(problem)})"

@@ -10,11 +10,12 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from academy.cloud import Cloud
-from academy.errors import AcademyError
+from academy.errors import NO_INDEX, NO_PACKAGES, AcademyError
 from academy.workspace import Workspace
 
 #: The SDK that the broker knows the requests of.
@@ -59,12 +60,13 @@ def _session_class() -> Any:
     try:
         from sagemaker.core.helper.session_helper import Session
     except ImportError as problem:
+        private = f" {NO_PACKAGES}" if os.environ.get(NO_INDEX) else ""
         raise AcademyError(
             "SageMaker's Python SDK is not installed here, or not its version 3 "
             f"({problem}). Install it once, in an environment of your own: "
             "python -m venv ~/sdk --system-site-packages; "
             f"~/sdk/bin/pip install '{REQUIREMENT}'; and run your script with ~/sdk/bin/python. "
-            "academy.train() needs none of it."
+            f"academy.train() needs none of it.{private}"
         ) from None
     return Session
 

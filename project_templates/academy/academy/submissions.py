@@ -28,7 +28,7 @@ import numpy.typing as npt
 from academy import receipts
 from academy.cloud import AlreadyThere, Cloud, Denied, Missing
 from academy.datasets import Dataset, Task
-from academy.errors import SubmissionError
+from academy.errors import SubmissionError, install
 from academy.land_cover import submission
 from academy.land_cover.project import LandCover
 from academy.progress import Progress
@@ -87,8 +87,9 @@ def _parquet(file: Path) -> Any:
         return pd.read_parquet(file)
     except ImportError:
         raise SubmissionError(
-            f"{file} is Parquet, which needs the packages pandas and pyarrow. Run %pip install "
-            "pandas pyarrow here, or write a CSV file: table.to_csv(path, index=False)."
+            f"{file} is Parquet, which needs the packages pandas and pyarrow. "
+            f"{install('%pip install pandas pyarrow')}, or write a CSV file: "
+            "table.to_csv(path, index=False)."
         ) from None
     # Arrow raises errors of its own, which are no ValueErrors.
     except Exception as problem:

@@ -1,4 +1,4 @@
-"""Where am I: finds and reads the workspace config, which the team's stack wrote.
+"""Where am I: finds and reads the workspace config, which the team's or advisors' stack wrote.
 
 In a Studio space the metadata file names the space, and the parameter
 ``/academy/workspaces/<space>`` holds the config. Elsewhere the environment variable
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,10 @@ PARAMETERS = "/academy/workspaces/"
 
 @dataclass(frozen=True)
 class Workspace:
-    """A learner's place in a cohort."""
+    """A learner's or an advisor's place in a cohort.
+
+    An advisor is `learner` here as well, has an empty `team` and prefixes that take one.
+    """
 
     cohort: str
     region: str
@@ -42,6 +45,14 @@ class Workspace:
     closes: str | None
     #: The role of the team's jobs; the space itself has another.
     training_role: str = ""
+    #: Whether it reaches the cohort's data and AWS alone, and no internet.
+    private: bool = False
+    #: Whether it is an advisor's, who reads every team's work and writes none.
+    advises: bool = False
+    #: The parameters that say who is in which team, for advisors.
+    roster: tuple[str, ...] = ()
+    #: GPUs of the instance types that jobs run on, by type, for advisors.
+    gpus: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any], source: str) -> Workspace:
@@ -73,6 +84,10 @@ class Workspace:
                 submissions_per_day=competition.get("submissions_per_day"),
                 closes=competition.get("closes"),
                 training_role=str(document.get("training_role") or ""),
+                private=document.get("network") == "private",
+                advises=document.get("kind") == "advisor",
+                roster=tuple(map(str, document.get("roster") or ())),
+                gpus={name: int(count) for name, count in (document.get("gpus") or {}).items()},
             )
         except (KeyError, TypeError, ValueError, AttributeError) as problem:
             raise NotInAWorkspace(
@@ -83,6 +98,11 @@ class Workspace:
     def prefix(self, kind: str, project: str) -> str:
         """The prefix of `kind` (submissions, receipts) for `project`."""
         return self.prefixes[kind].replace("{project}", project)
+
+    def of_team(self, team: str) -> Workspace:
+        """The same for one team, as an advisor looks at it."""
+        prefixes = {kind: each.replace("{team}", team) for kind, each in self.prefixes.items()}
+        return replace(self, team=team, prefixes=prefixes)
 
 
 def read(

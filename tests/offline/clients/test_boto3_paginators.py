@@ -449,6 +449,21 @@ def _inline(site: Site) -> Listing:
     return Listing("PolicyNames", NAMES, {"RoleName": "holder"})
 
 
+@lists("iam", "GetAccountAuthorizationDetails")
+def _account_details(site: Site) -> Listing:
+    """Four lists in one listing, and a page may end in any of them."""
+    policies(site)
+    for name in NAMES:
+        role(site.cloud, f"detailed-{name}", "lambda")
+    lists_of_arns = "UserDetailList[].Arn, GroupDetailList[].Arn, RoleDetailList[].Arn"
+    expected = [f"arn:aws:iam::123456789012:role/detailed-{name}" for name in NAMES]
+    return Listing(
+        f"[{lists_of_arns}, Policies[].Arn][]",
+        [*expected, *policies(site)],
+        among_others=True,
+    )
+
+
 ACTIONS = [f"s3:{name}" for name in ("GetObject", "PutObject", "ListBucket", "DeleteObject")]
 
 

@@ -30,10 +30,12 @@ _STACK = (
     "DescribeStackResources",
     "DescribeStacks",
     "ExecuteChangeSet",
+    "GetStackPolicy",
     "GetTemplate",
     "GetTemplateSummary",
     "ListStackResources",
     "RollbackStack",
+    "SetStackPolicy",
     "UpdateStack",
     "UpdateTerminationProtection",
 )

@@ -23,7 +23,7 @@ from moto.sagemaker.exceptions import ResourceInUseException
 from infra.offline import runtime
 from infra.offline.fidelity import Part
 from infra.offline.services import quotas
-from infra.offline.services.sagemaker import validation
+from infra.offline.services.sagemaker import networks, validation
 from infra.offline.services.sagemaker.operations import (
     Request,
     Response,
@@ -50,7 +50,8 @@ FIDELITY = Part(
     ),
     checked="by client: AWS CLI; by model; refusals operation by operation",
     differences=(
-        "states pass in milliseconds; idle shutdown is recorded, never triggered; AWS's own "
+        "states pass in milliseconds; the network of a VpcOnly domain is checked, and its spaces "
+        "reach what this machine reaches; idle shutdown is recorded, never triggered; AWS's own "
         "image is this machine's Python; shared spaces, EFS and images that are not the "
         "academy's are refused; credentials are in the environment and do not expire; profiles "
         "and spaces never fail; `sagemaker:InstanceTypes` never has `system`; the app type in an "
@@ -59,6 +60,8 @@ FIDELITY = Part(
 )
 
 APP_TYPE = "JupyterLab"
+#: States of an app in which its domain's network cannot be changed.
+_LIVE = ("InService", "Pending", "Deleting")
 
 _RESOURCE_SPEC: Support = {
     "InstanceType": None,
@@ -106,9 +109,8 @@ _DOMAIN_SETTINGS: Support = {
     "DockerSettings": {"EnableDockerAccess": _DISABLED, "RootlessDocker": _DISABLED},
     "AmazonQSettings": {"Status": _DISABLED},
     "TrustedIdentityPropagationSettings": {"Status": _DISABLED},
-    "IpAddressType": Only(("ipv4",), "the embedded cloud has no networks"),
+    "IpAddressType": Only(("ipv4",), "networks have one kind of address here"),
 }
-_PUBLIC = Only(("PublicInternetOnly",), "the embedded cloud has no networks")
 _NO_EFS = Only(("Disabled",), "there is no EFS here; set it to Disabled")
 _SPACE_SETTINGS: Support = {
     "AppType": Only((APP_TYPE,), "spaces run JupyterLab"),
@@ -391,12 +393,57 @@ def _check_network(backend: Any, request: Request) -> None:
     network: Any = ec2_backends[backend.account_id][backend.region_name]
     if request["VpcId"] not in network.vpcs:
         return  # found out later: the domain fails
-    known = {
-        subnet.id: subnet.vpc_id for zone in network.subnets.values() for subnet in zone.values()
-    }
+    known = networks.subnets(backend)
     for subnet in subnets:
         if known.get(subnet) != request["VpcId"]:
             raise invalid(f"Subnet {subnet} does not exist in VPC {request['VpcId']}.")
+
+
+def _check_groups(backend: Any, vpc: str, request: Request) -> None:
+    """The security groups that a request names must stand in the domain's VPC."""
+    for path in (
+        ("DefaultUserSettings", "SecurityGroups"),
+        ("DefaultSpaceSettings", "SecurityGroups"),
+        ("DomainSettings", "SecurityGroupIds"),
+        ("DomainSettingsForUpdate", "SecurityGroupIds"),
+        ("UserSettings", "SecurityGroups"),
+    ):
+        networks.require_groups(backend, _at(request, *path) or (), vpc)
+
+
+def _require_a_group(domain: Domain, settings: Mapping[str, Any]) -> None:
+    """Source: SecurityGroups of UserSettings in the API reference, required with VpcOnly unless the
+    domain's defaults name some."""
+    default = _at(domain.settings, "DefaultUserSettings", "SecurityGroups")
+    if (
+        domain.settings["AppNetworkAccessType"] == "VpcOnly"
+        and not default
+        and not settings.get("SecurityGroups")
+    ):
+        raise invalid(
+            "UserSettings.SecurityGroups is required: the domain is VpcOnly, and its "
+            "DefaultUserSettings name none."
+        )
+
+
+def _check_access(kept: State, domain: Domain, request: Request) -> None:
+    """A change of AppNetworkAccessType. Source: UpdateDomain in the API reference; AWS's words of
+    what must be named: hashicorp/terraform-provider-aws issue 45528."""
+    wanted = request.get("AppNetworkAccessType")
+    if wanted == "VpcOnly" and not ("VpcId" in request and "SubnetIds" in request):
+        raise invalid("VpcId and Subnet IDs are required for updating domains to VpcOnly mode.")
+    if wanted is None or wanted == domain.settings["AppNetworkAccessType"]:
+        return
+    live = [
+        space
+        for (domain_id, space), apps in kept.apps.items()
+        if domain_id == domain.id and any(app.status in _LIVE for app in apps)
+    ]
+    if live:
+        raise invalid(
+            f"AppNetworkAccessType of domain {domain.id} cannot be changed while there are apps "
+            f"that are InService, Pending or Deleting: {', '.join(sorted(live)[:5])}."
+        )
 
 
 def _domain_problem(backend: Any, domain: Domain) -> str:
@@ -450,7 +497,7 @@ def update(resource: Resource, request: Request, *, keys: tuple[str, ...]) -> No
         "DomainSettings": _DOMAIN_SETTINGS,
         "SubnetIds": None,
         "VpcId": None,
-        "AppNetworkAccessType": _PUBLIC,
+        "AppNetworkAccessType": None,
         "KmsKeyId": None,
         "HomeEfsFileSystemCreation": _NO_EFS,
         "TagPropagation": _DISABLED,
@@ -467,6 +514,7 @@ def create_domain(backend: Any, request: Request) -> Response:
     if "ExecutionRole" not in request["DefaultUserSettings"]:
         raise invalid("DefaultUserSettings.ExecutionRole is required.")
     _check_network(backend, request)
+    _check_groups(backend, request["VpcId"], request)
     with kept.lock:
         if any(domain.name == name for domain in kept.domains.values()):
             raise in_use(f"Domain with name {name} already exists. Choose a different name.")
@@ -522,7 +570,7 @@ def list_domains(backend: Any, request: Request) -> Response:
         "DefaultUserSettings": _USER_SETTINGS,
         "DefaultSpaceSettings": _SPACE_DEFAULTS,
         "DomainSettingsForUpdate": _DOMAIN_SETTINGS,
-        "AppNetworkAccessType": _PUBLIC,
+        "AppNetworkAccessType": None,
         "HomeEfsFileSystemCreation": _NO_EFS,
         "TagPropagation": _DISABLED,
         "SubnetIds": None,
@@ -534,6 +582,8 @@ def update_domain(backend: Any, request: Request) -> Response:
     with kept.lock:
         domain = domain_of(kept, request["DomainId"])
         domain.require_in_service("update")
+        _check_access(kept, domain, request)
+        _check_groups(backend, domain.settings["VpcId"], request)
         if "SubnetIds" in request or "VpcId" in request:
             _check_network(backend, {**domain.settings, **request})
         for settings in ("DefaultUserSettings", "DefaultSpaceSettings"):
@@ -584,6 +634,8 @@ def create_user_profile(backend: Any, request: Request) -> Response:
             raise wrong_state("create", f"UserProfile [{name}]", domain)
         quotas.require(quotas.PROFILES, in_use=len(kept.profiles), unit="UserProfiles")
         profile_arn = arn(backend, "user-profile", domain_id, name)
+        _check_groups(backend, domain.settings["VpcId"], request)
+        _require_a_group(domain, request.get("UserSettings", {}))
         _check_settings(kept, request.get("UserSettings"), source_arn=profile_arn)
         moment = now()
         profile = UserProfile(
@@ -638,6 +690,8 @@ def update_user_profile(backend: Any, request: Request) -> Response:
     with kept.lock:
         profile = profile_of(kept, request["DomainId"], request["UserProfileName"])
         profile.require_in_service("update")
+        domain = domain_of(kept, request["DomainId"])
+        _check_groups(backend, domain.settings["VpcId"], request)
         _check_settings(kept, request.get("UserSettings"), source_arn=profile.arn)
         profile.change(kept, request, keys=("DomainId", "UserProfileName"))
         return {"UserProfileArn": profile.arn}

@@ -98,7 +98,7 @@ def test_a_second_domain_of_one_name_is_refused(ana: Workspace, cloud: SmallClou
     ("change", "says"),
     [
         ({"AuthMode": "SSO"}, "AuthMode of CreateDomain as 'SSO'"),
-        ({"AppNetworkAccessType": "VpcOnly"}, "AppNetworkAccessType of CreateDomain as 'VpcOnly'"),
+        ({"AppNetworkAccessType": "Public"}, "enum value set"),
         ({"HomeEfsFileSystemCreation": "Enabled"}, "HomeEfsFileSystemCreation"),
         ({"DomainName": "two_words"}, "regular expression pattern"),
         ({"SubnetIds": ["subnet-0123"]}, "subnet-0123 does not exist"),

@@ -401,7 +401,7 @@ S3_SOURCE = "InputDataConfig.0.DataSource.S3DataSource"
         (
             "VpcConfig",
             {"SecurityGroupIds": ["sg-1"], "Subnets": ["subnet-1"]},
-            "VpcConfig of CreateTrainingJob",
+            "The subnet ID 'subnet-1' does not exist",
         ),
         ("RetryStrategy", {"MaximumRetryAttempts": 1}, "RetryStrategy of CreateTrainingJob"),
         ("RemoteDebugConfig", {"EnableRemoteDebug": True}, "EnableRemoteDebug"),

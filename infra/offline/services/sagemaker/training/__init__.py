@@ -32,8 +32,10 @@ FIDELITY = Part(
         "in the demo"
     ),
     differences=(
-        "any image that is not of this account is taken for one with Python; one instance; no "
-        "VPC, pipe or fast-file mode (refused); `/opt/ml` is replaced in entrypoint, arguments, "
+        "any image that is not of this account is taken for one with Python; one instance; "
+        "VpcConfig is checked, and whether the role may stand a job there, when the job is made "
+        "(AWS: when it starts), and the job reaches what this machine reaches; no pipe or "
+        "fast-file mode (refused); `/opt/ml` is replaced in entrypoint, arguments, "
         "environment and the SDK's drivers, not inside learners' scripts: they read `ML_ROOT`; "
         "job logs do not need the role's permission; a spot job's wordings and the minute to a "
         "new instance are ours"

@@ -9,7 +9,7 @@ from typing import Any
 from infra.offline import runtime
 from infra.offline.services import ecr, quotas
 from infra.offline.services.ecr import Stored
-from infra.offline.services.sagemaker import containers
+from infra.offline.services.sagemaker import containers, networks
 from infra.offline.services.sagemaker.operations import (
     Request,
     Response,
@@ -75,6 +75,7 @@ _NEVER = Only((False,), "it is always off here")
         "StoppingCondition": {"MaxRuntimeInSeconds": None, "MaxWaitTimeInSeconds": None},
         "CheckpointConfig": {"S3Uri": None, "LocalPath": None},
         "Environment": None,
+        "VpcConfig": {"SecurityGroupIds": None, "Subnets": None},
         "EnableNetworkIsolation": _NEVER,
         "EnableInterContainerTrafficEncryption": _NEVER,
         "EnableManagedSpotTraining": None,
@@ -90,6 +91,8 @@ def create_training_job(backend: Any, request: Request) -> Response:
     name = request["TrainingJobName"]
     job_arn = arn(backend, "training-job", name)
     require_assumable(request["RoleArn"], source_arn=job_arn)
+    if "VpcConfig" in request:
+        networks.require_job_network(backend, request["RoleArn"], request["VpcConfig"])
     stored = _own_image(request)
     request["StoppingCondition"].setdefault("MaxRuntimeInSeconds", DEFAULT_RUN_SECONDS)
     with kept.lock:
