@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from infra.assurance.isolation.members import unknown
 from infra.assurance.isolation.resolving import Resolver, Unreadable, qualified, reading
 from infra.assurance.templates import Resource
 
@@ -93,6 +94,21 @@ def check_members(resource: Resource) -> None:
         if member not in (*handed, *places):
             for path in _roles(value, member):
                 raise Unreadable(f"{resource} is handed a role in {path}, unknown to the proof")
+    for path in unknown(resource.type, resource.properties):
+        raise Unreadable(f"{resource} has {path}, which the proof does not know")
+    if resource.type == "AWS::S3::Bucket":
+        _check_owner(resource)
+
+
+def _check_owner(resource: Resource) -> None:
+    """With another ownership of objects than the default, S3 asks ACLs, which are unmodelled.
+
+    Source: "Controlling ownership of objects and disabling ACLs for your bucket" (S3 user guide).
+    """
+    for rule in resource.properties.get("OwnershipControls", {}).get("Rules", ()):
+        owner = rule.get("ObjectOwnership")
+        if owner != "BucketOwnerEnforced":
+            raise Unreadable(f"{resource} has the ObjectOwnership {owner}: ACLs are unmodelled")
 
 
 def _statements(value: Any, path: str) -> Iterator[str]:

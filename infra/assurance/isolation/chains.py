@@ -29,9 +29,10 @@ from infra.assurance.isolation.deciding import decide_action
 from infra.assurance.isolation.doors import ACTIONS, FLOWS, STARTS, Door, Flow, doors, trusts
 from infra.assurance.isolation.event_patterns import Unfollowed
 from infra.assurance.isolation.flaws import Flaw
-from infra.assurance.isolation.overlapping import Overlaps
+from infra.assurance.isolation.overlapping import Overlaps, overlap
 from infra.assurance.isolation.shapes import shapes
 from infra.assurance.isolation.world import Role, World
+from infra.cohort.naming import Names
 
 __all__ = ["Chains", "Reached", "Step", "Unfollowed", "unlisted"]
 
@@ -308,11 +309,22 @@ class Chains:
     def _met(self, role: Role, action: str, questions: Sequence[_Question]) -> list[int]:
         """Of each question: 0 if nothing is allowed, 1 if listed ways alone, 2 if more."""
         if action == deputies.END_OF_JOB:
-            return [1 if question.ways else 2 for question in questions]
+            return [
+                0 if not self._ends_there(role, q.door) else 1 if q.ways else 2 for q in questions
+            ]
         asks = list(dict.fromkeys(a for q in questions for a in (q.through, q.unlisted)))
         at = {ask: index for index, ask in enumerate(asks)}
         met = {index for each in self._decide(role, action, asks) for index in each.asks}
         return [2 if at[q.unlisted] in met else 1 if at[q.through] in met else 0 for q in questions]
+
+    def _ends_there(self, role: Role, door: Door) -> bool:
+        """Whether jobs under the role may be those whose end this is: jobs have their cohort's
+        name, and no broker passes another cohort's roles (both are promised)."""
+        own = (
+            f"arn:aws:sagemaker:{self.world.region}:{self.world.account}:training-job/"
+            f"{Names(role.cohort).job_prefix('*')}*"
+        )
+        return any(overlap(own, pattern) for pattern in door.on.any_of)
 
     def _taken(self, role: Role, met: dict[str, list[int]]) -> Iterator[Step]:
         seen = set()

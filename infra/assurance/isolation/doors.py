@@ -10,12 +10,14 @@ the promises' matter. Any other that a role is allowed is an error.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from infra.assurance.isolation.asking import Condition, Region
 from infra.assurance.isolation.event_patterns import Unfollowed, causes
-from infra.assurance.isolation.world import Call, Role, World
+from infra.assurance.isolation.world import Call, Guarded, Role, World
+from infra.cohort.naming import Names
 
 EVERYTHING = Region(("*",))
 

@@ -41,6 +41,7 @@ from infra.assurance.isolation.whom import (
     roles,
     with_everything,
 )
+from infra.assurance.isolation.wiring import code, expiring, outside_network, spaces
 from infra.assurance.isolation.world import World
 from infra.cohort import images, naming
 
@@ -233,6 +234,12 @@ def _the_competition(p: Places) -> Iterator[Promise]:
         ),
     )
     yield Promise(
+        "nothing-passes-away",
+        "No rule of S3's removes what people made: only what the checker handed on passes by "
+        "itself.",
+        check=lambda world: expiring(p, world),
+    )
+    yield Promise(
         "submissions-are-read",
         "No service and no advisor writes, changes or deletes a submission.",
         about=roles(p, "service", "advisor"),
@@ -359,6 +366,11 @@ def _money(p: Places) -> Iterator[Promise]:
                     {"Null": {key: "true"}},
                 )
             ),
+        )
+        yield Promise(
+            "spaces-stay-inside",
+            "No space runs outside the cohort's private network.",
+            check=lambda world: outside_network(p, world),
         )
         yield Promise(
             "interfaces-stay-inside",
@@ -691,6 +703,18 @@ def _of_the_account(places: Sequence[Places]) -> Iterator[Promise]:
             about=named(name),
             only=only,
         )
+    yield Promise(
+        "spaces-are-ones-own",
+        "A space is one person's, is not shared, and runs under that person's role; and what the "
+        "broker is told of a person is theirs.",
+        check=spaces,
+    )
+    yield Promise(
+        "code-is-deployed",
+        "Functions, builds, images and start scripts are what a deploy has brought, and each "
+        "function runs under the role that is made for it.",
+        check=code,
+    )
     yield Promise(
         "chains-end-at-deputies",
         "Whatever a role sets off (a role that it takes or passes, a function, an event, what "
