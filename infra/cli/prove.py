@@ -248,7 +248,7 @@ def show(proof: Proof) -> None:
     for finding in proof.broken:
         console.print(f"\n[red]broken[/red] [bold]{finding.promise.id}[/bold]: ", end="")
         console.print(escape(finding.promise.says))
-        for breach in finding.breaches[:TOLD]:
+        for breach in finding.told(TOLD):
             _show_breach(breach)
         if (left := len(finding.breaches) - TOLD) > 0:
             console.print(f"  and {left} more (--json has all)")

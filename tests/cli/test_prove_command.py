@@ -75,7 +75,9 @@ def test_a_breach_is_told_in_words_and_ends_with_one(
     result = run(FILE, "--assembly", folder, *FEW)
     assert result.exit_code == 1
     assert "broken teams-apart: A team's folder is its own" in result.output
+    # Of each who may, the first.
     assert "falcon (training) may s3:" in result.output
+    assert "ana (learner, team falcon) may s3:" in result.output
     assert "because statement TeamFolder of policy training in earth-2026-fall-Team-falcon/" in (
         result.output
     )

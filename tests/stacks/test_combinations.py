@@ -12,6 +12,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from infra.assurance.isolation.catalogue import Catalogue
+from infra.assurance.isolation.proof import prove
+from infra.assurance.isolation.reading import read
+from infra.assurance.templates import Templates
 from infra.cohort import naming
 from infra.cohort.images import FLAVOURS
 from infra.cohort.model import Cohort
@@ -119,6 +123,15 @@ def test_aws_review_rules_find_nothing(academy: Found) -> None:
 def test_cloudformations_schemas_accept_every_template(academy: Found) -> None:
     _, found = academy
     assert complaints(found.templates) == []
+
+
+def test_every_promise_of_isolation_holds(academy: Found) -> None:
+    which, found = academy
+    images = conftest.image_version(flavours=FLAVOURS) if which.images else None
+    world = read(Templates(found.templates), account=conftest.ACCOUNT, region=found.cohort.region)
+    proof = prove(world, [found.cohort], Catalogue.published(), images=images)
+    assert [breach.words for each in proof.broken for breach in each.breaches] == []
+    assert proof.holds
 
 
 def test_the_stacks_are_the_cohorts_and_ask_no_account(academy: Found) -> None:

@@ -107,7 +107,7 @@ app.main(App())
 
 def cdk(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     cli = ROOT / "node_modules" / ".bin" / "cdk"
-    done = subprocess.run(
+    return subprocess.run(
         [cli, *arguments, "--quiet", "--no-notices", "-c", f"cohort={FILE}"],
         cwd=folder,
         env={
@@ -125,7 +125,6 @@ def cdk(folder: Path, *arguments: str, **environment: str) -> subprocess.Complet
         timeout=300,
         check=False,
     )
-    return done
 
 
 @pytest.fixture

@@ -21,6 +21,9 @@ Body = Mapping[str, Any]
 
 VERSION = "2012-10-17"
 
+#: The version of a function that has the code of the template.
+LATEST = "$LATEST"
+
 #: Where policies stand: type -> members. A statement in another member is an error.
 _PLACES: Mapping[str, frozenset[str]] = {
     "AWS::DynamoDB::Table": frozenset({"ResourcePolicy"}),
@@ -98,6 +101,9 @@ def check_members(resource: Resource) -> None:
         raise Unreadable(f"{resource} has {path}, which the proof does not know")
     if resource.type == "AWS::S3::Bucket":
         _check_owner(resource)
+    version = resource.properties.get("FunctionVersion", LATEST)
+    if version != LATEST:
+        raise Unreadable(f"{resource} runs version {version}, whose code no template holds")
 
 
 def _check_owner(resource: Resource) -> None:

@@ -78,7 +78,7 @@ class IsolationProof:
         world = read(templates, account=self._account, region=self._cohort.region)
         proof = prove(world, [self._cohort], Catalogue.published(), images=self._images)
         for finding in proof.broken:
-            for breach in finding.breaches[:TOLD]:
+            for breach in finding.told(TOLD):
                 yield _violation(finding, breach)
 
 

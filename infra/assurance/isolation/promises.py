@@ -631,7 +631,12 @@ def _apart(p: Places) -> Iterator[Promise]:
         "to, where each stream is one cohort's.",
         about=roles(p),
         never=(
-            Ask(("*",), but(anything, p.any_key, p.of_the_cohort, p.of_the_account)),
+            Ask(
+                ("*",),
+                but(anything, p.any_key, p.of_the_cohort, p.of_the_account),
+                # Metrics are the account's; `training-only` says in which namespace.
+                but_not=("cloudwatch:PutMetricData",),
+            ),
             Ask(
                 ("logs:*",),
                 but(p.shared_streams, p.job_log("*"), p.space_log("*")),

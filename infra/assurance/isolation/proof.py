@@ -89,6 +89,16 @@ class Finding:
     def holds(self) -> bool:
         return not self.breaches
 
+    def told(self, most: int) -> tuple[Breach, ...]:
+        """As many of the breaches: of each who breaks it the first, before anybody's second."""
+        of: Counter[Actor | None] = Counter()
+        turns: list[tuple[int, Breach]] = []
+        for breach in self.breaches:
+            turns.append((of[breach.who], breach))
+            of[breach.who] += 1
+        turns.sort(key=lambda turn: turn[0])
+        return tuple(breach for _, breach in turns[:most])
+
 
 @dataclass(frozen=True)
 class Proof:

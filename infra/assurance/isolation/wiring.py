@@ -18,7 +18,7 @@ from infra.assurance.isolation.places import Places
 from infra.assurance.isolation.world import Role, World
 from infra.assurance.templates import Resource
 from infra.cohort import images
-from infra.cohort.naming import Names
+from infra.cohort.naming import SEPARATOR, Names
 
 PEOPLE = ("learner", "advisor")
 
@@ -109,9 +109,10 @@ def _told(world: World, people: Mapping[str, Role], domain_of: Mapping[str, str]
 
 def outside_network(p: Places, world: World) -> Iterator[Flaw]:
     """Every domain of a private cohort stands in its network alone."""
+    others = set(world.cohorts) - {p.cohort.name}
     for domain in of_type(world, "AWS::SageMaker::Domain"):
         given = domain.properties
-        if not domain.stack.startswith(f"{p.cohort.name}-"):
+        if any(str(given.get("DomainName")).startswith(f"{o}{SEPARATOR}") for o in others):
             continue
         groups = given.get("DefaultUserSettings", {}).get("SecurityGroups", [])
         placed = (given.get("AppNetworkAccessType"), sorted(given["SubnetIds"]), groups)
@@ -133,6 +134,8 @@ def code(world: World) -> Iterator[Flaw]:
         role = services.get(function.role)
         if role is None or Names(role.cohort).function(role.owner) != name:
             yield Flaw(f"{name} runs under {function.role}", function.source)
+        elif given["Handler"].rpartition(".")[2] != role.owner:
+            yield Flaw(f"{name} runs {given['Handler']} as {role}", function.source)
     for project in of_type(world, "AWS::CodeBuild::Project"):
         given, build = project.properties, project.properties["Source"]
         location = str(build.get("Location"))

@@ -177,13 +177,14 @@ class Settings:
             document: Any = json.loads(text)
             if document["version"] != VERSION:
                 raise ValueError(f"version {document['version']}, this code reads {VERSION}")
+            cap = _cap(document)
             advisors = document.get("advisors") or {"ids": [], "cap_micro_usd": 0}
             return cls(
                 cohort=str(document["cohort"]),
                 region=str(document["region"]),
                 starts=dt.date.fromisoformat(document["starts"]),
                 ends=dt.date.fromisoformat(document["ends"]),
-                cap_micro_usd=_cap(document),
+                cap_micro_usd=cap,
                 studio_instances=tuple(document["studio"]["instances"]),
                 studio_max_hours=int(document["studio"]["max_hours"]),
                 training_instances=tuple(document["training"]["instances"]),

@@ -30,7 +30,7 @@ from infra.assurance.isolation.reading import read
 from infra.assurance.templates import Templates
 from infra.cohort.images import FLAVOURS, Built, ImageVersion, Record
 from infra.cohort.model import Cohort
-from tests.assurance.isolation.made import ACCOUNT, REGION, example, synthesize
+from tests.assurance.isolation.made import ACCOUNT, REGION, ROOT, example, synthesize
 
 CATALOGUE = Catalogue.published()
 NAME = "earth-2026-fall"
@@ -126,6 +126,15 @@ def test_they_hold_for_two_cohorts_of_an_account_together(tmp_path: Path) -> Non
         (NAME, "cohorts-apart"),
         (f"{NAME}-2", "cohort-shut"),
     }
+
+
+@pytest.mark.slow
+def test_they_hold_by_another_catalogue_of_aws_actions(one: Made) -> None:
+    """Other people's reading of the same reference, with actions that the first does not have."""
+    catalogue = Catalogue.from_iam_data(ROOT / "node_modules" / "@cloud-copilot" / "iam-data")
+    assert set(catalogue.entries) - set(CATALOGUE.entries)
+    world = read(one.templates, account=ACCOUNT, region=REGION)
+    assert told(prove(world, one.cohorts, catalogue, images=VERSION)) == []
 
 
 def test_no_promise_is_about_nobody(proof: Proof) -> None:
