@@ -10,7 +10,6 @@ because the embedded cloud has no part in it.
 
 from __future__ import annotations
 
-import datetime as dt
 import tempfile
 import time
 from collections.abc import Callable
@@ -19,11 +18,11 @@ from typing import Any
 
 import boto3
 import click
-import yaml
 from rich.console import Console
 from rich.table import Table
 
-from infra.cli.demo.stage import EXAMPLE, Stage
+from benchmarks.cohorts import cohort_of
+from infra.cli.demo.stage import Stage
 
 
 @click.command()
@@ -48,7 +47,7 @@ def _measured(size: int, concurrency: int) -> list[str]:
     with tempfile.TemporaryDirectory() as folder:
         stage = Stage(Path(folder), keep=False)
         try:
-            stage.__dict__["cohort_file"] = _cohort(Path(folder), size)
+            stage.__dict__["cohort_file"] = cohort_of(Path(folder), size)
             return _life(stage, concurrency)
         finally:
             stage.clear()
@@ -81,32 +80,6 @@ def _life(stage: Stage, concurrency: int) -> list[str]:
     peak = _peak_mib(stage.cloud_pid)
     times = (f"{seconds:.1f}" for seconds in (ready, synth, deploy, again, destroy))
     return [str(len(stacks)), str(resources), *times, f"{peak:.0f}"]
-
-
-def _cohort(folder: Path, size: int) -> Path:
-    """A cohort of `size` learners in teams of two."""
-    document = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))
-    today = dt.datetime.now(dt.UTC).date()
-    ids = [f"learner-{number:03d}" for number in range(size)]
-    document |= {
-        "name": "many",
-        "starts": today,
-        "ends": today + dt.timedelta(days=90),
-        "teams": [
-            {
-                "id": f"team-{number // 2:03d}",
-                "learners": [
-                    {"id": each, "email": f"{each}@example.org"}
-                    for each in ids[number : number + 2]
-                ],
-            }
-            for number in range(0, size, 2)
-        ],
-    }
-    document["competition"]["closes"] = today + dt.timedelta(days=60)
-    path = folder / "cohort.yaml"
-    path.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
-    return path
 
 
 def _seconds(work: Callable[[], Any]) -> float:

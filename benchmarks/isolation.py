@@ -25,7 +25,7 @@ from rich.table import Table
 
 from benchmarks.cohorts import cohort_of
 from infra.assurance.isolation import proof as proof_module
-from infra.assurance.isolation.reading import read
+from infra.assurance.isolation.reading.reader import read
 from infra.assurance.isolation.requests.catalogue import Catalogue
 from infra.assurance.isolation.shapes import Shape
 from infra.assurance.templates import Templates

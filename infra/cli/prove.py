@@ -15,11 +15,10 @@ from rich.progress import Progress
 from rich.table import Table
 
 from infra.assurance.iam import UnmodelledPolicy
-from infra.assurance.isolation import account
-from infra.assurance.isolation.catalogue import Catalogue
-from infra.assurance.isolation.chains import Unfollowed
-from infra.assurance.isolation.places import NoSuchKey, Places
-from infra.assurance.isolation.promises import promises
+from infra.assurance.isolation.account import examining as account
+from infra.assurance.isolation.chains.following import Unfollowed
+from infra.assurance.isolation.promises.places import NoSuchKey, Places
+from infra.assurance.isolation.promises.promised import promises
 from infra.assurance.isolation.proof import (
     Breach,
     Proof,
@@ -28,7 +27,8 @@ from infra.assurance.isolation.proof import (
     prove,
     to_document,
 )
-from infra.assurance.isolation.reading import Unreadable, read
+from infra.assurance.isolation.reading.reader import Unreadable, read
+from infra.assurance.isolation.requests.catalogue import Catalogue
 from infra.assurance.isolation.world import World
 from infra.assurance.templates import AssemblyError, Templates
 from infra.cli.account import Site

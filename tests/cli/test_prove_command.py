@@ -12,7 +12,7 @@ import pytest
 from aws_cdk import App
 from click.testing import CliRunner, Result
 
-from infra.assurance.isolation import account
+from infra.assurance.isolation.account import examining as account
 from infra.cli import prove as command
 from infra.cli.main import cohort
 from infra.cohort.loading import load

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from infra.assurance.isolation.catalogue import Catalogue
 from infra.assurance.isolation.proof import prove
-from infra.assurance.isolation.reading import read
+from infra.assurance.isolation.reading.reader import read
+from infra.assurance.isolation.requests.catalogue import Catalogue
 from infra.assurance.templates import Templates
 from infra.cohort import naming
 from infra.cohort.images import FLAVOURS

@@ -27,9 +27,9 @@ from aws_cdk import (
     PolicyViolation,
 )
 
-from infra.assurance.isolation.catalogue import Catalogue
 from infra.assurance.isolation.proof import Breach, Finding, prove
-from infra.assurance.isolation.reading import read
+from infra.assurance.isolation.reading.reader import read
+from infra.assurance.isolation.requests.catalogue import Catalogue
 from infra.assurance.templates import Templates
 from infra.cohort.images import ImageVersion
 from infra.cohort.model import Cohort

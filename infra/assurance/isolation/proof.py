@@ -18,8 +18,10 @@ from typing import Any
 from infra.assurance import iam
 from infra.assurance.isolation import words
 from infra.assurance.isolation.asking import Ask, Region
-from infra.assurance.isolation.catalogue import Catalogue
-from infra.assurance.isolation.deciding import (
+from infra.assurance.isolation.promises.places import OWNER, TEAM, Places
+from infra.assurance.isolation.promises.promised import Promise, promises
+from infra.assurance.isolation.requests.catalogue import Catalogue
+from infra.assurance.isolation.requests.deciding import (
     Actor,
     Allowed,
     Decided,
@@ -27,9 +29,7 @@ from infra.assurance.isolation.deciding import (
     decide_action,
     unknown_actions,
 )
-from infra.assurance.isolation.places import OWNER, TEAM, Places
-from infra.assurance.isolation.promises import Promise, promises
-from infra.assurance.isolation.questions import Question
+from infra.assurance.isolation.requests.questions import Question
 from infra.assurance.isolation.shapes import shapes
 from infra.assurance.isolation.words import Grant
 from infra.assurance.isolation.world import Role, World

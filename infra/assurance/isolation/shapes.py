@@ -38,7 +38,6 @@ from typing import Any
 
 from infra.assurance import iam
 from infra.assurance.isolation.asking import Ask
-from infra.assurance.isolation.catalogue import Catalogue
 from infra.assurance.isolation.renaming import (
     Fragment,
     Renaming,
@@ -46,6 +45,7 @@ from infra.assurance.isolation.renaming import (
     tokens,
     typed_keys,
 )
+from infra.assurance.isolation.requests.catalogue import Catalogue
 from infra.assurance.isolation.world import Document, Guarded, Role, World
 
 #: What is asked of a role.

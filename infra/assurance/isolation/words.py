@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from infra.assurance import iam
 from infra.assurance.isolation.asking import Ask
-from infra.assurance.isolation.deciding import Actor, Stranger
-from infra.assurance.isolation.whom import EVERYTHING
+from infra.assurance.isolation.promises.whom import EVERYTHING
+from infra.assurance.isolation.requests.deciding import Actor, Stranger
 from infra.assurance.isolation.world import Document, Role, World
 from infra.assurance.templates import Resource
 

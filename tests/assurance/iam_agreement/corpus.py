@@ -10,7 +10,7 @@ from typing import Any
 
 from infra.assurance.iam import PolicyKind
 from infra.assurance.isolation import world
-from infra.assurance.isolation.reading import read
+from infra.assurance.isolation.reading.reader import read
 from infra.cli.plan import synthesized
 from infra.cohort.loading import load
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from infra.assurance import iam
-from infra.assurance.isolation.catalogue import Action, Catalogue, Service
+from infra.assurance.isolation.requests.catalogue import Action, Catalogue, Service
 from infra.assurance.isolation.world import Document, Guarded, Role, World
 
 ACCOUNT = "123456789012"

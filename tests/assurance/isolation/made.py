@@ -9,7 +9,7 @@ from typing import Any
 
 os.environ.setdefault("CDK_VALIDATION", "false")
 
-from infra.assurance.isolation.reading import read
+from infra.assurance.isolation.reading.reader import read
 from infra.assurance.isolation.world import World
 from infra.assurance.templates import Templates
 from infra.cohort.images import ImageVersion, Record

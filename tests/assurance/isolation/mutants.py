@@ -22,12 +22,12 @@ from unittest import mock
 
 from infra.assurance import iam
 from infra.assurance.isolation import proof as proof_module
-from infra.assurance.isolation.actors import Actor, callers, held, strangers
 from infra.assurance.isolation.asking import Ask, Region
-from infra.assurance.isolation.catalogue import Catalogue
-from infra.assurance.isolation.deciding import decide_action, decide_every, unknown_actions
 from infra.assurance.isolation.proof import prove
-from infra.assurance.isolation.reading import Unreadable, read
+from infra.assurance.isolation.reading.reader import Unreadable, read
+from infra.assurance.isolation.requests.actors import Actor, callers, held, strangers
+from infra.assurance.isolation.requests.catalogue import Catalogue
+from infra.assurance.isolation.requests.deciding import decide_action, decide_every, unknown_actions
 from infra.assurance.isolation.world import Document, Role, World
 from infra.assurance.templates import Templates
 from infra.cli.plan import synthesized

@@ -378,6 +378,30 @@ def other_key(kind: str, properties: Json) -> Iterator[tuple[str, Json | None]]:
         yield "S3's own key", _with(properties, BucketEncryption=plain)
 
 
+def other_owner(kind: str, properties: Json) -> Iterator[tuple[str, Json | None]]:
+    """A space that is somebody else's, or everybody's."""
+    if kind == "AWS::SageMaker::Space":
+        other = {"OwnerUserProfileName": "earth-2026-fall--dov"}
+        yield "dov's", _with(properties, OwnershipSettings=other)
+        yield "shared", _with(properties, SpaceSharingSettings={"SharingType": "Shared"})
+
+
+def other_code(kind: str, properties: Json) -> Iterator[tuple[str, Json | None]]:
+    """A function whose code lies where learners write."""
+    if kind == "AWS::Lambda::Function":
+        code = {"S3Bucket": "earth-2026-fall-123456789012-us-east-1-work", "S3Key": "teams/a.zip"}
+        yield "from the bucket work", _with(properties, Code=code)
+
+
+def rule_that_deletes(kind: str, properties: Json) -> Iterator[tuple[str, Json | None]]:
+    if kind == "AWS::S3::Bucket" and "LifecycleConfiguration" in properties:
+        rules = [
+            {"Id": "room", "Status": "Enabled", "Prefix": "submissions/", "ExpirationInDays": 1}
+        ]
+        changed = _with(properties, LifecycleConfiguration={"Rules": rules})
+        yield "of submissions", changed
+
+
 RESOURCE_OPERATORS: Mapping[str, ResourceOperator] = {
     "remove a boundary": remove_a_boundary,
     "out of the academy": out_of_the_academy,
@@ -388,6 +412,9 @@ RESOURCE_OPERATORS: Mapping[str, ResourceOperator] = {
     "other alias": other_alias,
     "other role": other_role,
     "other key": other_key,
+    "other owner": other_owner,
+    "other code": other_code,
+    "rule that deletes": rule_that_deletes,
 }
 
 #: Where a policy's statements stand in a resource's properties.

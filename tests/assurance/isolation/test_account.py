@@ -10,10 +10,10 @@ import pytest
 from moto.iam.models import iam_backends
 
 from infra.assurance import iam
-from infra.assurance.isolation.account import Found, examine, to_document, words
-from infra.assurance.isolation.catalogue import Catalogue
-from infra.assurance.isolation.fences import fences
-from infra.assurance.isolation.principals import principals
+from infra.assurance.isolation.account.examining import Found, examine, to_document, words
+from infra.assurance.isolation.account.fences import fences
+from infra.assurance.isolation.account.principals import principals
+from infra.assurance.isolation.requests.catalogue import Catalogue
 from infra.assurance.isolation.world import Document, Guarded, Role, World
 from infra.offline.server import Cloud
 from tests.offline import whole_cloud

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from infra.assurance import iam
-from infra.assurance.isolation import deputies
-from infra.assurance.isolation.catalogue import Catalogue
-from infra.assurance.isolation.chains import Chains, Step, Unfollowed, unlisted
-from infra.assurance.isolation.doors import ACTIONS, HARMLESS, RUNS, STARTS
-from infra.assurance.isolation.overlapping import Overlaps, overlap
-from infra.assurance.isolation.reading import read
+from infra.assurance.isolation.chains import deputies
+from infra.assurance.isolation.chains.doors import ACTIONS, HARMLESS, RUNS, STARTS
+from infra.assurance.isolation.chains.following import Chains, Step, Unfollowed, unlisted
+from infra.assurance.isolation.chains.overlapping import Overlaps, overlap
+from infra.assurance.isolation.reading.reader import read
+from infra.assurance.isolation.requests.catalogue import Catalogue
 from infra.assurance.isolation.world import Call, Document, Function, Role, World
 from infra.cohort.images import Record
 from tests.assurance.isolation.made import ACCOUNT, REGION, example, synthesize

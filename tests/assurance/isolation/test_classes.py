@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infra.assurance import iam
-from infra.assurance.isolation.classes import answers, values
-from infra.assurance.isolation.context import Key
+from infra.assurance.isolation.requests.classes import answers, values
+from infra.assurance.isolation.requests.context import Key
 
 NOBODY = iam.Request(iam.Principal("service", "nobody", ""), "none:None", "*")
 LABEL, TAGS = Key("box:label", "String"), Key("box:tags", "ArrayOfString")

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from infra.assurance import iam
-from infra.assurance.isolation import one_action
 from infra.assurance.isolation.asking import Ask, Region
-from infra.assurance.isolation.catalogue import Catalogue
-from infra.assurance.isolation.deciding import (
+from infra.assurance.isolation.requests import one_action
+from infra.assurance.isolation.requests.catalogue import Catalogue
+from infra.assurance.isolation.requests.deciding import (
     Actor,
     Decided,
     Stranger,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from infra.assurance import iam
 from infra.assurance.isolation.asking import Ask, Region
-from infra.assurance.isolation.deciding import decide_action, meets
+from infra.assurance.isolation.requests.deciding import decide_action, meets
 from infra.assurance.isolation.world import Role, World
 from tests.assurance.isolation.by_hand import (
     ACCOUNT,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.assurance.isolation.deputies import DEPUTIES, KINDS, PEERS, Deputy
-from infra.assurance.isolation.doors import ACTIONS
+from infra.assurance.isolation.chains.deputies import DEPUTIES, KINDS, PEERS, Deputy
+from infra.assurance.isolation.chains.doors import ACTIONS
 from infra.cohort import images
 from infra.cohort.naming import SERVICES
 

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infra.assurance import iam
-from infra.assurance.isolation import patterns
-from infra.assurance.isolation.patterns import Language, Machine, Part, split
+from infra.assurance.isolation.requests import patterns
+from infra.assurance.isolation.requests.patterns import Language, Machine, Part, split
 
 REQUEST = iam.Request(iam.Principal("service", "nobody", ""), "none:None", "*")
 SHORT = ["".join(letters) for size in range(6) for letters in itertools.product("ab:", repeat=size)]

@@ -14,9 +14,8 @@ import pytest
 
 from infra.assurance.isolation import words
 from infra.assurance.isolation.asking import Ask
-from infra.assurance.isolation.catalogue import Catalogue
-from infra.assurance.isolation.places import NoSuchKey, Places
-from infra.assurance.isolation.promises import Promise, promises
+from infra.assurance.isolation.promises.places import NoSuchKey, Places
+from infra.assurance.isolation.promises.promised import Promise, promises
 from infra.assurance.isolation.proof import (
     NOBODYS,
     Finding,
@@ -26,7 +25,8 @@ from infra.assurance.isolation.proof import (
     prove,
     to_document,
 )
-from infra.assurance.isolation.reading import read
+from infra.assurance.isolation.reading.reader import read
+from infra.assurance.isolation.requests.catalogue import Catalogue
 from infra.assurance.templates import Templates
 from infra.cohort.images import FLAVOURS, Built, ImageVersion, Record
 from infra.cohort.model import Cohort
@@ -575,7 +575,7 @@ def test_without_the_key_there_is_no_promise_about_it(one: Made) -> None:
 
 
 def test_strangers_have_names_that_people_understand() -> None:
-    from infra.assurance.isolation.deciding import Stranger
+    from infra.assurance.isolation.requests.deciding import Stranger
 
     assert words.who(Stranger("anonymous")) == "anyone, without credentials,"
     assert words.who(Stranger("service", "events.amazonaws.com")) == "events.amazonaws.com"

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from infra.assurance.isolation.reading import Unreadable, read
-from infra.assurance.isolation.resource_types import ADDITIONS, SILENT, TYPES
+from infra.assurance.isolation.reading.reader import Unreadable, read
+from infra.assurance.isolation.reading.resource_types import ADDITIONS, SILENT, TYPES
 from infra.assurance.isolation.world import Guarded, World
 from infra.assurance.templates import Templates
 from infra.cohort.images import FLAVOURS, Built, ImageVersion, Record

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from infra.assurance import iam
 from infra.assurance.isolation.asking import Ask, Region
-from infra.assurance.isolation.catalogue import Catalogue
-from infra.assurance.isolation.reading import read
+from infra.assurance.isolation.reading.reader import read
 from infra.assurance.isolation.renaming import Renaming, typed_keys
+from infra.assurance.isolation.requests.catalogue import Catalogue
 from infra.assurance.isolation.shapes import Shape, shapes
 from infra.assurance.isolation.world import Document, Role, World
 from infra.assurance.templates import Templates

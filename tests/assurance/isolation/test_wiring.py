@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from infra.assurance.isolation import members
-from infra.assurance.isolation.catalogue import Catalogue
 from infra.assurance.isolation.proof import prove
-from infra.assurance.isolation.reading import Unreadable, read
-from infra.assurance.isolation.resource_types import ADDITIONS, SILENT, TYPES
+from infra.assurance.isolation.reading import members
+from infra.assurance.isolation.reading.reader import Unreadable, read
+from infra.assurance.isolation.reading.resource_types import ADDITIONS, SILENT, TYPES
+from infra.assurance.isolation.requests.catalogue import Catalogue
 from infra.assurance.templates import Templates
 from infra.cohort.images import ImageVersion, Record
 from infra.cohort.model import Cohort

@@ -12,7 +12,7 @@ from typing import Any
 
 from infra.assurance import iam
 from infra.assurance.isolation.asking import Region
-from infra.assurance.isolation.deputies import END_OF_JOB
+from infra.assurance.isolation.chains.deputies import END_OF_JOB
 
 
 class Unfollowed(iam.UnmodelledPolicy):

@@ -21,10 +21,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from infra.assurance import iam
-from infra.assurance.isolation.attaching import Attached, check_members
-from infra.assurance.isolation.calling import calls_of
-from infra.assurance.isolation.resolving import Opaque, Resolver, Unreadable, qualified, reading
-from infra.assurance.isolation.resource_types import TYPES
+from infra.assurance.isolation.reading.attaching import Attached, check_members
+from infra.assurance.isolation.reading.calling import calls_of
+from infra.assurance.isolation.reading.resolving import (
+    Opaque,
+    Resolver,
+    Unreadable,
+    qualified,
+    reading,
+)
+from infra.assurance.isolation.reading.resource_types import TYPES
 from infra.assurance.isolation.world import Call, Document, Function, Guarded, Role, World
 from infra.assurance.templates import Resource, Templates
 from infra.cohort import images

@@ -17,11 +17,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from infra.assurance import iam
+from infra.assurance.isolation.account.fences import Fence, fences
+from infra.assurance.isolation.account.principals import ADMINISTRATOR, Principal, principals
 from infra.assurance.isolation.asking import Ask, Region
-from infra.assurance.isolation.catalogue import Catalogue
-from infra.assurance.isolation.deciding import decide_action
-from infra.assurance.isolation.fences import Fence, fences
-from infra.assurance.isolation.principals import ADMINISTRATOR, Principal, principals
+from infra.assurance.isolation.requests.catalogue import Catalogue
+from infra.assurance.isolation.requests.deciding import decide_action
 from infra.assurance.isolation.world import Document, Guarded, World
 
 #: Roles that `cdk bootstrap` makes, by the parts of their names: they deploy, so they can do what a

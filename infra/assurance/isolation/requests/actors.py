@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from infra.assurance import iam
-from infra.assurance.isolation import context
-from infra.assurance.isolation.arns import ACCOUNTS
-from infra.assurance.isolation.patterns import Language, split
+from infra.assurance.isolation.requests import context
+from infra.assurance.isolation.requests.arns import ACCOUNTS
+from infra.assurance.isolation.requests.patterns import Language, split
 from infra.assurance.isolation.world import Guarded, Role, World
 
 #: A service that no policy names.

@@ -30,12 +30,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from infra.assurance import iam
-from infra.assurance.isolation import action_names, arns
-from infra.assurance.isolation.actors import Actor, Caller, Stranger, callers, held, strangers
 from infra.assurance.isolation.asking import Ask
-from infra.assurance.isolation.catalogue import Catalogue
-from infra.assurance.isolation.one_action import Allowed, Deciding, Rules, Statements
-from infra.assurance.isolation.questions import Question, meets, within
+from infra.assurance.isolation.requests import action_names, arns
+from infra.assurance.isolation.requests.actors import (
+    Actor,
+    Caller,
+    Stranger,
+    callers,
+    held,
+    strangers,
+)
+from infra.assurance.isolation.requests.catalogue import Catalogue
+from infra.assurance.isolation.requests.one_action import Allowed, Deciding, Rules, Statements
+from infra.assurance.isolation.requests.questions import Question, meets, within
 from infra.assurance.isolation.world import World
 
 __all__ = [

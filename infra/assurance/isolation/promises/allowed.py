@@ -10,7 +10,7 @@ import datetime as dt
 from collections.abc import Callable
 
 from infra.assurance.isolation.asking import Ask, Condition, Region
-from infra.assurance.isolation.places import (
+from infra.assurance.isolation.promises.places import (
     JOBS_LOG,
     OWNER,
     SPACES_LOG,

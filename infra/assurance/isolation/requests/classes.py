@@ -24,8 +24,8 @@ from decimal import Decimal
 from typing import Any
 
 from infra.assurance import iam
-from infra.assurance.isolation.context import EXAMPLES, Key, may_be_empty
-from infra.assurance.isolation.patterns import Language, Machine, split
+from infra.assurance.isolation.requests.context import EXAMPLES, Key, may_be_empty
+from infra.assurance.isolation.requests.patterns import Language, Machine, split
 
 #: Of one key with several values: so many classes of one value make twice as many sets each.
 MOST_OF_SEVERAL = 12

@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from infra.assurance.isolation.resource_types import ADDITIONS, SILENT, TYPES, ResourceType
+from infra.assurance.isolation.reading.resource_types import ADDITIONS, SILENT, TYPES, ResourceType
 from infra.assurance.templates import Resource, Templates
 
 

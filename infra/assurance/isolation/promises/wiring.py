@@ -13,8 +13,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from infra.assurance.isolation.flaws import Flaw
-from infra.assurance.isolation.places import Places
+from infra.assurance.isolation.promises.flaws import Flaw
+from infra.assurance.isolation.promises.places import Places
 from infra.assurance.isolation.world import Role, World
 from infra.assurance.templates import Resource
 from infra.cohort import images

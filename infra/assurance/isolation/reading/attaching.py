@@ -12,8 +12,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from infra.assurance.isolation.members import unknown
-from infra.assurance.isolation.resolving import Resolver, Unreadable, qualified, reading
+from infra.assurance.isolation.reading.members import unknown
+from infra.assurance.isolation.reading.resolving import Resolver, Unreadable, qualified, reading
 from infra.assurance.templates import Resource
 
 #: A policy as it is written, references resolved.

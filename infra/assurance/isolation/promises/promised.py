@@ -14,12 +14,11 @@ import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from infra.assurance.isolation import allowed
-from infra.assurance.isolation.allowed import Asks, begins, is_over
 from infra.assurance.isolation.asking import Ask, Condition, Region
-from infra.assurance.isolation.chains import unlisted
-from infra.assurance.isolation.deciding import strangers
-from infra.assurance.isolation.flaws import (
+from infra.assurance.isolation.chains.following import unlisted
+from infra.assurance.isolation.promises import allowed
+from infra.assurance.isolation.promises.allowed import Asks, begins, is_over
+from infra.assurance.isolation.promises.flaws import (
     BOUND,
     Flaw,
     own_key,
@@ -28,8 +27,8 @@ from infra.assurance.isolation.flaws import (
     unbound,
     unknown_roles,
 )
-from infra.assurance.isolation.places import OWNER, TEAM, Places, all_of, but
-from infra.assurance.isolation.whom import (
+from infra.assurance.isolation.promises.places import OWNER, TEAM, Places, all_of, but
+from infra.assurance.isolation.promises.whom import (
     AWS_SERVICE,
     About,
     aws_service,
@@ -41,7 +40,8 @@ from infra.assurance.isolation.whom import (
     roles,
     with_everything,
 )
-from infra.assurance.isolation.wiring import code, expiring, outside_network, spaces
+from infra.assurance.isolation.promises.wiring import code, expiring, outside_network, spaces
+from infra.assurance.isolation.requests.deciding import strangers
 from infra.assurance.isolation.world import World
 from infra.cohort import images, naming
 

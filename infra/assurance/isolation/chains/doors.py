@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from infra.assurance.isolation.asking import Condition, Region
-from infra.assurance.isolation.event_patterns import Unfollowed, causes
+from infra.assurance.isolation.chains.event_patterns import Unfollowed, causes
 from infra.assurance.isolation.world import Call, Guarded, Role, World
 from infra.cohort.naming import Names
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 
 from infra.assurance import iam
 from infra.assurance.isolation.asking import Region
-from infra.assurance.isolation.deciding import Actor, strangers
-from infra.assurance.isolation.places import Places
+from infra.assurance.isolation.promises.places import Places
+from infra.assurance.isolation.requests.deciding import Actor, strangers
 from infra.assurance.isolation.world import Document, Role, World
 from infra.cohort import naming
 

@@ -13,11 +13,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from infra.assurance import iam
-from infra.assurance.isolation import arns, classes, context
-from infra.assurance.isolation.actors import ALIASES, Caller, Held
-from infra.assurance.isolation.catalogue import Action, Catalogue
-from infra.assurance.isolation.patterns import Language, split
-from infra.assurance.isolation.questions import Question
+from infra.assurance.isolation.requests import arns, classes, context
+from infra.assurance.isolation.requests.actors import ALIASES, Caller, Held
+from infra.assurance.isolation.requests.catalogue import Action, Catalogue
+from infra.assurance.isolation.requests.patterns import Language, split
+from infra.assurance.isolation.requests.questions import Question
 
 #: More combinations of one action on one resource are refused by name, not cut.
 MOST_COMBINATIONS = 100_000

@@ -22,14 +22,14 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from infra.assurance import iam
-from infra.assurance.isolation import deputies
 from infra.assurance.isolation.asking import Ask, Region
-from infra.assurance.isolation.catalogue import Catalogue
-from infra.assurance.isolation.deciding import decide_action
-from infra.assurance.isolation.doors import ACTIONS, FLOWS, STARTS, Door, Flow, doors, trusts
-from infra.assurance.isolation.event_patterns import Unfollowed
-from infra.assurance.isolation.flaws import Flaw
-from infra.assurance.isolation.overlapping import Overlaps, overlap
+from infra.assurance.isolation.chains import deputies
+from infra.assurance.isolation.chains.doors import ACTIONS, FLOWS, STARTS, Door, Flow, doors, trusts
+from infra.assurance.isolation.chains.event_patterns import Unfollowed
+from infra.assurance.isolation.chains.overlapping import Overlaps, overlap
+from infra.assurance.isolation.promises.flaws import Flaw
+from infra.assurance.isolation.requests.catalogue import Catalogue
+from infra.assurance.isolation.requests.deciding import decide_action
 from infra.assurance.isolation.shapes import shapes
 from infra.assurance.isolation.world import Role, World
 from infra.cohort.naming import Names

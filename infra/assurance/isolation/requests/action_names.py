@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from infra.assurance import iam
-from infra.assurance.isolation.catalogue import Catalogue
-from infra.assurance.isolation.patterns import Language, Machine, split
+from infra.assurance.isolation.requests.catalogue import Catalogue
+from infra.assurance.isolation.requests.patterns import Language, Machine, split
 
 #: A service that no statement names stands for all of them.
 ANOTHER_SERVICE = "another-service"

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from infra.assurance.isolation.resolving import Resolver, Unreadable, qualified, reading
+from infra.assurance.isolation.reading.resolving import Resolver, Unreadable, qualified, reading
 from infra.assurance.isolation.world import Call
 from infra.assurance.templates import Resource
 

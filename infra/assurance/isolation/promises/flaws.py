@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from infra.assurance.isolation import allowed
-from infra.assurance.isolation.places import Places
-from infra.assurance.isolation.whom import roles
+from infra.assurance.isolation.promises import allowed
+from infra.assurance.isolation.promises.places import Places
+from infra.assurance.isolation.promises.whom import roles
 from infra.assurance.isolation.world import Document, World
 from infra.assurance.templates import Resource
 from infra.cohort import images

@@ -16,8 +16,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from infra.assurance import iam
-from infra.assurance.isolation.catalogue import Action, Catalogue
-from infra.assurance.isolation.patterns import Language, Part, Token, split
+from infra.assurance.isolation.requests.catalogue import Action, Catalogue
+from infra.assurance.isolation.requests.patterns import Language, Part, Token, split
 
 #: The first of these that no pattern names stands for all that none names.
 REGIONS = ("us-west-2", "eu-west-1", "ap-south-1", "us-east-2", "ca-central-1", "sa-east-1")

@@ -1,0 +1,1 @@
+"""Who in an account, outside the templates, can cross the fence around a cohort."""

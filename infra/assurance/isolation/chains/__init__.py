@@ -1,0 +1,1 @@
+"""What a role can set off beyond itself, and the contracts of whom that ends at."""

@@ -1,0 +1,1 @@
+"""What the templates make: references resolved, policies found, and who calls whom."""

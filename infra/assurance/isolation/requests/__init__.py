@@ -1,0 +1,1 @@
+"""Every request that policies and question can tell apart, put to the evaluator."""
