@@ -78,10 +78,12 @@ def synthesized(which: Combination, cohort: Cohort, folder: Path) -> Any:
 
 
 def marked(combinations: list[Combination], often: list[Combination]) -> list[Any]:
-    return [
-        pytest.param(each, id=str(each), marks=() if each in often else pytest.mark.slow)
-        for each in combinations
-    ]
+    def marks(each: Combination) -> Any:
+        if each in often:
+            return ()
+        return pytest.mark.slow if each in COVERING else pytest.mark.exhaustive
+
+    return [pytest.param(each, id=str(each), marks=marks(each)) for each in combinations]
 
 
 @pytest.fixture(scope="module")

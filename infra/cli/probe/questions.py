@@ -24,7 +24,7 @@ from infra.cli.probe.shared import DISK_GB, IDLE_MINUTES, INSTANCE
 from infra.constructs.arns import DEEP_LEARNING_CONTAINERS_ACCOUNT
 
 #: Lines of docs/fidelity.md that this is about.
-ITEMS = (*range(1, 16), *range(20, 29), *range(30, 41))
+ITEMS = (*range(1, 16), *range(20, 29), *range(30, 47))
 
 #: An app ends after 15 minutes by its schedule, after an hour without use by Studio's own idle
 #: shutdown. That the schedule works is asked here, so the worst case is that it does not: the idle
@@ -589,6 +589,43 @@ BY_HAND: tuple[ByHand, ...] = (
         "it takes a day: a rule with a dead-letter queue on a function of reserved concurrency 0; "
         "one put-events, its FailedInvocations by the minute, and after 24 h the attributes of "
         "the message",
+    ),
+    ByHand(
+        41,
+        "a private network: that spaces and jobs start in it, and that it goes away",
+        "deploy a cohort with network: private and one team (about $0.14 an hour), publish, open a "
+        "space, run its notebook to a job, close, destroy; note what waits for interfaces",
+    ),
+    ByHand(
+        42,
+        "that public becomes private in place",
+        "with the cohort of item 41 deployed as public first: close the spaces, change network, "
+        "deploy; the domains' ids must stay",
+    ),
+    ByHand(
+        43,
+        "the condition keys of jobs' network interfaces",
+        "CloudTrail of the job of item 41: CreateNetworkInterfacePermission and its request; "
+        "DeleteNetworkInterfacePermission must not be denied",
+    ),
+    ByHand(
+        44,
+        "EnableRemoteDebug, instance groups, and the path in aws:PrincipalArn",
+        "as the broker's role: CreateTrainingJob with EnableRemoteDebug true, and with instance "
+        "groups of an unlisted type, must be denied; an advisor's space must list the roster and "
+        "be denied a PutObject",
+    ),
+    ByHand(
+        45,
+        "what stack policies refuse, and what an import takes over",
+        "with a cohort of protect: true: change storage_gb down after cohort publish (refused), "
+        "close, destroy, cohort diff, deploy with --import-existing-resources",
+    ),
+    ByHand(
+        46,
+        "that an account's policies are all told",
+        "cohort prove FILE --account: what it calls undecided, and why; and aws lambda get-policy "
+        "of the checker: ArnLike or StringLike on the SourceArn",
     ),
 )
 

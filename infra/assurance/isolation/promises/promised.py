@@ -736,7 +736,8 @@ def _of_the_account(places: Sequence[Places]) -> Iterator[Promise]:
 
 def _services_of_aws(p: Places) -> dict[str, Asks]:
     """What each service of AWS is given: by trust policies (sts:AssumeRole) and resources' own."""
-    ours: Condition = {"StringEquals": {"aws:SourceAccount": p.account}}
+    source = {"aws:SourceAccount": p.account}
+    ours: Condition = {"StringEquals": source}
     called = [service for service in naming.SERVICES if service != "broker"]
     rules = {service: p.rule(service) for service in called}
     # Which key is a generated id; only the one that encrypts notices has such a statement.
@@ -767,18 +768,25 @@ def _services_of_aws(p: Places) -> dict[str, Asks]:
             Ask(
                 ("sqs:SendMessage",),
                 p.dead_letters,
-                when={"StringEquals": {"aws:SourceArn": list(rules.values())}},
+                when={"StringEquals": {**source, "aws:SourceArn": list(rules.values())}},
             ),
         ),
         "cloudwatch": (
             Ask(
                 ("sns:Publish",),
                 p.topic("notices"),
-                when={"StringEquals": {"aws:SourceArn": list(p.alarms)}},
+                when={"StringEquals": {**source, "aws:SourceArn": list(p.alarms)}},
             ),
             notices,
         ),
-        "budgets": (Ask(("sns:Publish",), p.topic("notices"), when=ours), notices),
+        "budgets": (
+            Ask(
+                ("sns:Publish",),
+                p.topic("notices"),
+                when={**ours, "ArnLike": {"aws:SourceArn": f"arn:aws:budgets::{p.account}:*"}},
+            ),
+            notices,
+        ),
     }
 
 

@@ -144,8 +144,16 @@ def _guarded(each: Guarded) -> Held:
         policy,
         each.decides,
         {key.lower(): value for key, value in each.facts.items()},
-        "sts" if policy is not None and policy.kind == "trust" else None,
+        _only(each, policy),
     )
+
+
+def _only(each: Guarded, policy: iam.Policy | None) -> str | None:
+    """The one service that asks this policy. KMS asks a key's policy, whoever uses the key through
+    another service (KMS developer guide, "Key policies in AWS KMS")."""
+    if policy is not None and policy.kind == "trust":
+        return "sts"
+    return "kms" if each.type == "AWS::KMS::Key" else None
 
 
 def strangers(world: World) -> tuple[Stranger, ...]:
