@@ -3,6 +3,8 @@
     python -m tests.offline.fidelity_document        writes the sections
     python -m tests.offline.fidelity_document LOG    renews `tried.json` first, from the log that
                                                      tests leave under ACADEMY_CLOUD_LOG=LOG
+    python -m tests.offline.fidelity_document --add LOG    adds what LOG saw to what is known: for
+                                                     a run of some of the tests
 
 What each part says of itself comes from its module (infra.offline.fidelity), operations from the
 code that uses them, types and their properties from their models, changes to moto from their
@@ -77,6 +79,28 @@ def tried(log: Iterable[str]) -> dict[str, Any]:
             for service, found in sorted(operations.items())
         },
         "changes": sorted(changes),
+    }
+
+
+def added(known: dict[str, Any], seen: dict[str, Any]) -> dict[str, Any]:
+    """Both together."""
+    operations = {
+        service: {
+            name: sorted(
+                {
+                    *known["operations"].get(service, {}).get(name, ()),
+                    *seen["operations"].get(service, {}).get(name, ()),
+                }
+            )
+            for name in sorted(
+                {*known["operations"].get(service, {}), *seen["operations"].get(service, {})}
+            )
+        }
+        for service in sorted({*known["operations"], *seen["operations"]})
+    }
+    return {
+        "operations": operations,
+        "changes": sorted({*known["changes"], *seen["changes"]}),
     }
 
 
@@ -167,7 +191,9 @@ def _short(target: str) -> str:
 def main() -> None:
     """See the module."""
     if len(sys.argv) > 1:
-        seen = tried(Path(sys.argv[1]).read_text(encoding="utf-8").splitlines())
+        seen = tried(Path(sys.argv[-1]).read_text(encoding="utf-8").splitlines())
+        if sys.argv[1] == "--add":
+            seen = added(json.loads(TRIED.read_text(encoding="utf-8")), seen)
         TRIED.write_text(f"{json.dumps(seen, indent=1)}\n", encoding="utf-8")
     DOCUMENT.write_text(renewed(DOCUMENT.read_text(encoding="utf-8")), encoding="utf-8")
     total, covered, strict = figures()

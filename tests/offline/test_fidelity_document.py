@@ -46,3 +46,15 @@ def test_a_call_that_failed_is_no_coverage():
         "operations": {"s3": {"ListBuckets": ["aws-cli", "boto3"]}},
         "changes": ["moto.s3.models:FakeBucket.get_permission"],
     }
+
+
+def test_what_some_tests_saw_is_added_to_what_is_known() -> None:
+    known = {"operations": {"s3": {"GetObject": ["boto3"]}}, "changes": ["a"]}
+    seen = {
+        "operations": {"s3": {"GetObject": ["cdk"]}, "sns": {"Publish": ["boto3"]}},
+        "changes": ["b"],
+    }
+    assert fidelity_document.added(known, seen) == {
+        "operations": {"s3": {"GetObject": ["boto3", "cdk"]}, "sns": {"Publish": ["boto3"]}},
+        "changes": ["a", "b"],
+    }
