@@ -119,6 +119,7 @@ def test_a_job_leaves_a_model_and_figures_and_goes_on_after_an_interruption(tmp_
     assert predict(trained, held_out).shape == held_out.label_shape
 
 
+@pytest.mark.slow
 def test_under_torchrun_two_processes_leave_one_model_with_the_same_curve(data, tmp_path):
     def run(*launch: str) -> dict:
         out = tmp_path / ("many" if launch else "one")

@@ -24,7 +24,8 @@ from infra.publishing.land_cover import Plan
 ROOT = Path(__file__).parents[2]
 CDK = ROOT / "node_modules" / ".bin" / "cdk"
 ANA = {"id": "ana", "email": "ana@example.org"}
-pytestmark = pytest.mark.end_to_end
+#: `make demo` walks the same road for people.
+pytestmark = [pytest.mark.end_to_end, pytest.mark.slow]
 
 
 @pytest.fixture
@@ -92,7 +93,6 @@ def test_a_cohort_is_deployed_changed_and_destroyed(cloud: Cloud, tmp_path: Path
     assert leftovers(site) == {}
 
 
-@pytest.mark.slow
 def test_a_destroy_before_the_close_can_be_mended_by_close(cloud: Cloud, tmp_path: Path) -> None:
     file = cohort_file(tmp_path, teams=[{"id": "falcon", "learners": [ANA]}])
     everything = ("--all", "-c", f"cohort={file}", "--output", str(tmp_path / "cdk.out"))

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-pytestmark = pytest.mark.end_to_end
+pytestmark = [pytest.mark.end_to_end, pytest.mark.slow]
 
 
 def processes_that_name(text: str) -> list[str]:
@@ -41,10 +41,8 @@ def gone(text: str, seconds: float) -> list[str]:
 @pytest.mark.parametrize(
     ("number", "after_steps", "further_seconds"),
     [
-        pytest.param(signal.SIGINT, 2, 4.0, id="Ctrl-C while it deploys", marks=pytest.mark.slow),
-        pytest.param(
-            signal.SIGTERM, 4, 4.0, id="terminated while spaces start", marks=pytest.mark.slow
-        ),
+        pytest.param(signal.SIGINT, 2, 4.0, id="Ctrl-C while it deploys"),
+        pytest.param(signal.SIGTERM, 4, 4.0, id="terminated while spaces start"),
         pytest.param(signal.SIGKILL, 2, 2.0, id="killed while it deploys"),
     ],
 )

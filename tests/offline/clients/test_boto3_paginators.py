@@ -802,6 +802,7 @@ def _history(site: Site) -> Listing:
 #: Listings that are refused by name.
 REFUSED: dict[tuple[str, str], dict[str, Any]] = {
     ("cloudformation", "DescribeEvents"): {"StackName": "list-0"},
+    ("ec2", "DescribeDhcpOptions"): {},
     ("ecr", "GetLifecyclePolicyPreview"): {"repositoryName": "list-0"},
     ("sagemaker", "Search"): {"Resource": "TrainingJob"},
 }

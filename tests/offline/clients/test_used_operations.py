@@ -18,6 +18,11 @@ UNTRIED = {
     ("ecr", "StartLifecyclePolicyPreview"): "refused: the probe asks AWS alone",
     ("cloudformation", "ContinueUpdateRollback"): "allowed to the CDK CLI, for stacks that stick",
     ("cloudformation", "RollbackStack"): "allowed to the CDK CLI, for deploys without rollback",
+    # A job's role must be allowed to, and SageMaker does it; IAM is asked, no interface is made.
+    ("ec2", "CreateNetworkInterfacePermission"): "SageMaker's, for a job in a private network",
+    ("ec2", "DeleteNetworkInterfacePermission"): "SageMaker's, for a job in a private network",
+    ("ec2", "DeleteNetworkInterface"): "SageMaker's, for a job in a private network",
+    ("ec2", "DescribeDhcpOptions"): "SageMaker's, for a job in a private network",
     ("sagemaker", "DeleteTrainingJob"): "the probe's own clearing up; not modelled here",
 }
 
