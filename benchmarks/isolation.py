@@ -45,7 +45,7 @@ def main(learners: str, worker: Path | None, alone: bool) -> None:
     if worker:
         print(json.dumps(_measured(worker, alone)))
         return
-    console = Console()
+    console = Console(width=132)
     table = Table(title="cohort prove (synthesis not counted)")
     for heading in (
         *("learners", "roles", "decided for", "promises", "requests"),

@@ -57,6 +57,7 @@ class Verdict:
     words: str
     gained: str | None = None
     request: iam.Request | None = None
+    who: Actor | None = None
 
     @property
     def caught(self) -> bool:
@@ -100,10 +101,8 @@ class Bench:
             return Verdict(mutant, ("refused",), str(error))
         if not proof.holds:
             broken = tuple(finding.promise.id for finding in proof.broken)
-            [first, *_] = proof.broken
-            return Verdict(
-                mutant, broken, first.breaches[0].words, request=first.breaches[0].request
-            )
+            breach = proof.broken[0].breaches[0]
+            return Verdict(mutant, broken, breach.words, request=breach.request, who=breach.who)
         more = gained(self.world, world)
         return Verdict(mutant, (), "", None if more is None else f"{more.principal}: {more}")
 
