@@ -93,6 +93,7 @@ def test_the_alias_is_the_advisors_identity(template: Any) -> None:
     )
 
 
+@pytest.mark.slow
 def test_where_the_cohort_shares_a_domain_advisors_have_none_of_their_own(shared: Academy) -> None:
     stack = shared.template(shared.names.advisors_stack)
     stack.resource_count_is("AWS::SageMaker::Domain", 0)
@@ -334,6 +335,7 @@ def test_the_boundary_fits_with_advisors_images_and_the_longest_names(
     assert len(text) <= MANAGED_MAX
 
 
+@pytest.mark.slow
 def test_with_images_her_space_pulls_what_it_starts_on(shared: Academy) -> None:
     pulls = permissions_of(shared)["earth-2026-fall--advisor--ben"]["PullSpaceImage"]["Resource"]
     assert pulls

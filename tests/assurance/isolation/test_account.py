@@ -271,6 +271,7 @@ CROSSING: dict[str, tuple[dict[str, Any], set[str]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", CROSSING)
 def test_a_user_crosses_the_fence_that_their_policy_opens(clean: Account, what: str) -> None:
     statement, over = CROSSING[what]

@@ -582,6 +582,7 @@ def nasty_teams(draw: st.DrawFn) -> list[tuple[str, list[str]]]:
     return [(team, list(pair)) for team, pair in zip(teams, pairs, strict=True)]
 
 
+@pytest.mark.slow
 @settings(max_examples=6, deadline=None)
 @given(nasty_teams(), st.integers(0, 2**32))
 def test_members_get_the_answers_of_their_representative(
