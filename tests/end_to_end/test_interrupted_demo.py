@@ -41,8 +41,12 @@ def gone(text: str, seconds: float) -> list[str]:
 @pytest.mark.parametrize(
     ("number", "after_steps", "further_seconds"),
     [
-        pytest.param(signal.SIGINT, 2, 4.0, id="Ctrl-C while it deploys"),
-        pytest.param(signal.SIGTERM, 4, 4.0, id="terminated while spaces start"),
+        pytest.param(
+            signal.SIGINT, 2, 4.0, id="Ctrl-C while it deploys", marks=pytest.mark.exhaustive
+        ),
+        pytest.param(
+            signal.SIGTERM, 4, 4.0, id="terminated while spaces start", marks=pytest.mark.exhaustive
+        ),
         pytest.param(signal.SIGKILL, 2, 2.0, id="killed while it deploys"),
     ],
 )

@@ -95,7 +95,12 @@ def domains_of(site: Site) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("isolation", "network"), [("learner", "private"), ("team", "public"), ("cohort", "private")]
+    ("isolation", "network"),
+    [
+        pytest.param("learner", "private", marks=pytest.mark.exhaustive),
+        pytest.param("team", "public", marks=pytest.mark.exhaustive),
+        ("cohort", "private"),
+    ],
 )
 def test_a_cohort_lives_and_leaves_nothing(
     cloud: Cloud, tmp_path: Path, isolation: str, network: str

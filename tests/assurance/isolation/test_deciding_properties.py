@@ -207,7 +207,7 @@ def test_a_search_through_everything_finds_no_more_and_no_less(
     assert_same_as_everything(*case)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @settings(max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(cases())
 def test_a_long_search_through_everything_finds_no_more_and_no_less(

@@ -16,7 +16,7 @@ from tests.assurance.isolation.operators import (
 )
 
 #: Of each operator: enough for every one to meet several roles and resources.
-EACH = 7
+EACH = 6
 
 #: Why a mistake allows nobody anything that was refused before: where it stands, and the reason.
 #: Each is computed, not believed (`mutants.gained`); the reason is for people.
