@@ -44,6 +44,19 @@ EQUIVALENT: tuple[tuple[str, str], ...] = (
         "nobody but the account's own roles and services is allowed anything there, and of these "
         "nobody the rest",
     ),
+    (
+        r"(wider glob|without the slash): .*:kms:",
+        "keys and aliases are all that KMS has ARNs of, and the condition names the alias",
+    ),
+    (
+        r"wider event: .*JobEnded",
+        "the settler asks SageMaker about whatever it hears of, and settles its own cohort's jobs",
+    ),
+    (
+        r"other alias",
+        "who may invoke an alias is decided by its name, and the broker knows no alias without a "
+        "workspace",
+    ),
     (r"looser operator|one more value|drop a condition", "another condition holds the same line"),
     (r"(drop a deny|deny becomes allow|narrower denial)", "others refuse the same: see above"),
 )
