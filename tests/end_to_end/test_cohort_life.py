@@ -93,6 +93,7 @@ def test_a_cohort_is_deployed_changed_and_destroyed(cloud: Cloud, tmp_path: Path
     assert leftovers(site) == {}
 
 
+@pytest.mark.exhaustive
 def test_a_destroy_before_the_close_can_be_mended_by_close(cloud: Cloud, tmp_path: Path) -> None:
     file = cohort_file(tmp_path, teams=[{"id": "falcon", "learners": [ANA]}])
     everything = ("--all", "-c", f"cohort={file}", "--output", str(tmp_path / "cdk.out"))

@@ -152,6 +152,7 @@ def test_a_cohort_lives_and_leaves_nothing(
     assert leftovers(site) == {}
 
 
+@pytest.mark.exhaustive
 def test_a_network_becomes_private_and_nobody_moves(cloud: Cloud, tmp_path: Path) -> None:
     """No domain, profile or space is replaced; jobs and spaces stand inside from then on."""
     teams = [{"id": "falcon", "learners": TEAMS[0]["learners"][:1]}]
