@@ -340,8 +340,10 @@ def _deliver(rule: Any, event: JsonObject) -> None:
             _wait_to_be_overtaken(delivery, seconds or faults.OVERTAKEN_WITHIN_SECONDS)
         else:
             delivery.hand_over()
-            if kind == "twice":
+            if kind == "twice" and seconds:
                 delivery.later(seconds)
+            elif kind == "twice":  # not by the clock's thread: whoever drains waits for both
+                delivery.hand_over()
             _overtaken(rule)
 
 
