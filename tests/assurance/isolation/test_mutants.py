@@ -15,8 +15,8 @@ from tests.assurance.isolation.operators import (
     Mutant,
 )
 
-#: Of each operator: enough for every one to meet several roles and resources.
-EACH = 6
+#: Of each operator, in `make test-slow`; `make test-exhaustive` takes all.
+EACH = 3
 
 #: Why a mistake allows nobody anything that was refused before: where it stands, and the reason.
 #: Each is computed, not believed (`mutants.gained`); the reason is for people.
@@ -87,13 +87,14 @@ def test_every_kind_of_mistake_is_seen(
     unexplained = [v.mutant.id for v in verdicts if not v.caught and reason(v) is None]
     assert not unexplained
     caught = Counter(v.mutant.operator for v in verdicts if v.caught)
-    assert caught.total() >= 100
+    assert caught.total() >= 2 * len(caught)
     assert set(caught) == {*STATEMENT_OPERATORS, *RESOURCE_OPERATORS}
 
 
 @pytest.mark.exhaustive
 def test_every_mistake_at_every_place_is_seen(bench: Bench) -> None:
     verdicts = judged(bench, list(bench.mutants()))
+    assert sum(v.caught for v in verdicts) >= 100
     assert not [v.mutant.id for v in verdicts if not v.caught and v.gained]
     assert not [v.mutant.id for v in verdicts if not v.caught and reason(v) is None]
 

@@ -23,7 +23,7 @@ from tests.assurance.isolation.mutants import ACCOUNT, Bench, catalogue, sample
 pytestmark = pytest.mark.clients
 
 #: Mutants of each operator whose witnesses are compared.
-EACH = 2
+EACH = 1
 
 
 @dataclass(frozen=True)
