@@ -14,11 +14,11 @@ import os
 import sys
 from pathlib import Path
 
-from academy.land_cover import checkpoints, ranks
 from academy.land_cover.classes import NAMES
 from academy.land_cover.inference import evaluate
 from academy.land_cover.project import LandCover
 from academy.land_cover.training import Settings, fit
+from academy.training import checkpoints, ranks
 
 ranks.one_process_per_gpu()
 

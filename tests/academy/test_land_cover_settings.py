@@ -9,7 +9,8 @@ import json
 
 import pytest
 from academy.land_cover import settings as module
-from academy.land_cover.settings import Settings, SettingsError
+from academy.land_cover.settings import Settings
+from academy.training.settings import SettingsError
 
 
 def parsed(*words: str) -> Settings:

@@ -14,7 +14,8 @@ from academy.data.simulator import simulate
 from academy.land_cover.dataset import Normalisation
 from academy.land_cover.inference import predict, predict_pixels
 from academy.land_cover.settings import Settings
-from academy.land_cover.trained import History, ModelError, Trained, build
+from academy.land_cover.trained import History, Trained, build
+from academy.training.weights import ModelError
 from torch import nn
 
 torch.set_num_threads(1)

@@ -18,7 +18,6 @@ import pytest
 import torch
 from academy.data.simulator import simulate
 from academy.land_cover import training
-from academy.land_cover.checkpoints import checkpoint_folder
 from academy.land_cover.losses import CrossEntropy, Dice
 from academy.land_cover.metrics import macro_f1
 from academy.land_cover.reporting import Display
@@ -34,6 +33,7 @@ from academy.land_cover.training import (
     make_loss,
     silent,
 )
+from academy.training.checkpoints import checkpoint_folder
 from torch import nn
 
 torch.set_num_threads(1)
@@ -452,7 +452,7 @@ def test_two_processes_stop_together_and_have_the_curve_of_one(scenes, tmp_path)
 
 
 def test_a_batch_that_processes_cannot_share_is_refused(scenes):
-    from academy.land_cover.ranks import Ranks
+    from academy.training.ranks import Ranks
 
     parts = training._Parts(training._default_model(None), None, None)
     three = Ranks(0, 3, torch.device("cpu"))

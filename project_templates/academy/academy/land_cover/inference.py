@@ -17,10 +17,10 @@ from torch import Tensor
 
 from academy.land_cover.classes import COUNT, IGNORE, NAMES, Labels
 from academy.land_cover.metrics import SceneConfusions
-from academy.land_cover.precision import autocast
 from academy.land_cover.sampling import _starts
 from academy.land_cover.scene import Cells, Scene, SceneError
 from academy.land_cover.trained import Trained
+from academy.training.precision import autocast
 
 Probabilities = npt.NDArray[np.float32]
 

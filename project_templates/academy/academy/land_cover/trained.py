@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import pickle
-import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,11 +13,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from academy.errors import AcademyError
 from academy.land_cover.classes import COUNT, NAMES
 from academy.land_cover.dataset import Normalisation
 from academy.land_cover.models import UNet
-from academy.land_cover.settings import Settings, SettingsError
+from academy.land_cover.settings import Settings
+from academy.training.settings import SettingsError
+from academy.training.weights import ModelError, read_weights
 
 FORMAT = 1
 _WEIGHTS, _DESCRIPTION, _HISTORY = "weights.pt", "model.json", "history.json"
@@ -28,10 +27,6 @@ _WEIGHTS, _DESCRIPTION, _HISTORY = "weights.pt", "model.json", "history.json"
 ModelMaker = Callable[[Settings], nn.Module]
 #: Normalised images (batch, 2, H, W) to what the network takes, (batch, channels, H, W).
 Features = Callable[[Tensor], Tensor]
-
-
-class ModelError(AcademyError):
-    """A saved model cannot be read."""
 
 
 @dataclass
@@ -266,35 +261,4 @@ def _document(file: Path) -> dict[str, Any]:
         raise ModelError(f"{file} cannot be read as JSON: {problem}") from None
     if not isinstance(value, dict):
         raise ModelError(f"{file} must be a JSON object")
-    return value
-
-
-def read_weights(file: Path) -> dict[str, Any]:
-    """What torch.save wrote, as numbers and plain containers alone; nothing in it is run.
-
-    Raises
-    ------
-    ModelError
-        The file is missing, damaged, or holds anything else.
-    """
-    advice = "copy it again, or train again; do not use models from people you do not know"
-    try:
-        with zipfile.ZipFile(file) as archive:
-            packed = [each for each in archive.infolist() if each.compress_type != 0]
-        if packed:
-            # torch.save never packs; a packed file may unpack to more than memory holds.
-            raise ModelError(f"{file} was not written by torch.save: its parts are compressed")
-        value = torch.load(file, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise ModelError(f"{file.parent} holds no model: it has no {file.name}") from None
-    except zipfile.BadZipFile:
-        raise ModelError(f"{file} is damaged or no model ({advice})") from None
-    except pickle.UnpicklingError as problem:
-        reason = str(problem).split("\n", 1)[0][:200]
-        raise ModelError(f"{file} holds more than numbers: {reason} ({advice})") from None
-    except (RuntimeError, OSError, EOFError, ValueError, KeyError, TypeError) as problem:
-        reason = str(problem).split("\n", 1)[0][:200]
-        raise ModelError(f"{file} cannot be read: {reason} ({advice})") from None
-    if not isinstance(value, dict):
-        raise ModelError(f"{file} holds something else than a table of weights ({advice})")
     return value

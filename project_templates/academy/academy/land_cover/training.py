@@ -29,15 +29,6 @@ from academy.errors import AcademyError
 from academy.land_cover.augmentation import Augmentation
 from academy.land_cover.batches import pool_cells, sure_labels, training_batches
 from academy.land_cover.calibration import tuned
-from academy.land_cover.checkpoints import (
-    Bell,
-    CheckpointError,
-    Interrupted,
-    checkpoint_folder,
-    listening,
-    load_checkpoint,
-    save_checkpoint,
-)
 from academy.land_cover.classes import COUNT, IGNORE, NAMES
 from academy.land_cover.dataset import Normalisation
 from academy.land_cover.inference import decide, fill_empty, predict_cells
@@ -53,21 +44,31 @@ from academy.land_cover.losses import (
     class_weights,
 )
 from academy.land_cover.metrics import confusion, scores
-from academy.land_cover.precision import autocast, number_type
-from academy.land_cover.ranks import Ranks, join
 from academy.land_cover.reporting import Display, Moment, silent
 from academy.land_cover.sampling import BiasedCrops, RandomCrops, Sampler
 from academy.land_cover.scene import Scene, SceneError
-from academy.land_cover.settings import Settings, SettingsError
+from academy.land_cover.settings import Settings
 from academy.land_cover.trained import (
     Features,
     History,
-    ModelError,
     ModelMaker,
     Trained,
     build,
     placed,
 )
+from academy.training.checkpoints import (
+    Bell,
+    CheckpointError,
+    Interrupted,
+    checkpoint_folder,
+    listening,
+    load_checkpoint,
+    save_checkpoint,
+)
+from academy.training.precision import autocast, number_type
+from academy.training.ranks import Ranks, join
+from academy.training.settings import SettingsError
+from academy.training.weights import ModelError
 
 __all__ = [
     "CheckpointError",

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from academy.errors import AcademyError
-from academy.land_cover.trained import ModelError, read_weights
+from academy.training.weights import ModelError, read_weights
 
 _FILE = "checkpoint.pt"
 FORMAT = 1

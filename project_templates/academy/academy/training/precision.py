@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from academy.land_cover.settings import SettingsError
+from academy.training.settings import SettingsError
 
 
 def number_type(precision: str, device: torch.device) -> torch.dtype:

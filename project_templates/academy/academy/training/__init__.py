@@ -1,0 +1,1 @@
+"""What every project's training shares: processes, precision, checkpoints, settings, weights."""
