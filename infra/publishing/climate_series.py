@@ -1,13 +1,9 @@
 """Seals the climate-series project: real monthly records in, history and held-out answers out.
 
-Two real records ship with statsmodels and are in the public domain:
-
-- ``carbon``: CO2 at Mauna Loa, weekly, March 1958 to December 2001 (Keeling and Whorf 2004),
-  in ppmv. A month is the plain mean of its weeks; a month without a week is absent. Nothing is
-  interpolated. Sealed series come from the longest run without an absent month, May 1964 to
-  December 2001.
-- ``ocean``: sea surface temperature of the region Niño 1+2 (0-10°S, 90-80°W), monthly, 1950 to
-  2010 (NOAA, ERSST.V3B), in °C. statsmodels calls it ``elnino``; it is not the region Niño 3.4.
+The records are CO2 at Mauna Loa (``carbon``) and the sea surface temperature of the region Niño
+1+2 (``ocean``): see `infra.publishing.climate_records`. Sealed series come from the longest run
+without an absent month, May 1964 to December 2001 of carbon. Nothing is interpolated. The records
+themselves are published beside the sealed series, to practise on: ``practice/`` and ``panel/``.
 
 Both are public, so a competition on them as they are would be a look-up. A sealed series is
 made from a window of a record like this, every draw from the vault's key:
@@ -59,6 +55,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from infra.publishing import climate_records
+from infra.publishing.climate_records import Record, records
 from infra.publishing.keys import KeyKind, SealingError
 
 Values = npt.NDArray[np.float64]
@@ -83,60 +81,11 @@ METRIC = "MASE relative to the seasonal naive, geometric mean over series"
 
 
 @dataclass(frozen=True)
-class Record:
-    """A public monthly record; absent months are not in it."""
-
-    name: str
-    months: tuple[str, ...]
-    """``YYYY-MM``, ascending."""
-    values: Values
-    unit: str
-    source: str
-
-    def longest_run(self) -> tuple[tuple[str, ...], Values]:
-        """The longest part without an absent month."""
-        numbers = [int(m[:4]) * 12 + int(m[5:]) - 1 for m in self.months]
-        best = start = 0
-        best_length = 0
-        for position in range(1, len(numbers) + 1):
-            if position == len(numbers) or numbers[position] != numbers[position - 1] + 1:
-                if position - start > best_length:
-                    best, best_length = start, position - start
-                start = position
-        return self.months[best : best + best_length], self.values[best : best + best_length]
-
-
-@dataclass(frozen=True)
 class Sealed:
     """Object keys and bytes, by bucket. `vault` holds the answers and the key."""
 
     data: dict[str, bytes]
     vault: dict[str, bytes]
-
-
-def records() -> tuple[Record, Record]:
-    """The two public records, read from the statsmodels package. No network."""
-    from statsmodels.datasets import co2, elnino
-
-    weekly = co2.load_pandas().data["co2"].dropna()
-    monthly = weekly.groupby(weekly.index.strftime("%Y-%m")).mean().sort_index()
-    carbon = Record(
-        name="carbon",
-        months=tuple(str(month) for month in monthly.index),
-        values=np.asarray(monthly, dtype=np.float64),
-        unit="ppmv",
-        source="Atmospheric CO2 at Mauna Loa, Keeling and Whorf 2004; public domain",
-    )
-    table = elnino.load_pandas().data
-    years = [int(year) for year in table["YEAR"]]
-    ocean = Record(
-        name="ocean",
-        months=tuple(f"{year}-{month:02}" for year in years for month in range(1, 13)),
-        values=np.asarray(table.drop(columns="YEAR"), dtype=np.float64).ravel(),
-        unit="degree Celsius",
-        source="Sea surface temperature, region Nino 1+2, NOAA ERSST.V3B; public domain",
-    )
-    return carbon, ocean
 
 
 def build(
@@ -154,7 +103,7 @@ def build(
     public_fraction
         Share of the held-out months that the public board scores, 0 < fraction < 1.
     sources
-        Records to seal; those of `records` by default.
+        Records to seal; those of `climate_records.records` by default.
 
     Raises
     ------
@@ -164,6 +113,7 @@ def build(
     if len(key) != KEY.size:
         raise SealingError(f"the key has {len(key)} bytes; it must have {KEY.size}")
     public = records() if sources is None else sources
+    practice = climate_records.practice_records() if sources is None else sources
     parts: dict[str, list[str]] = {}
     series: dict[str, Values] = {}
     for record in public:
@@ -192,9 +142,10 @@ def build(
         f"{data}/history.csv": _table(("series", "step", "value"), history),
         f"{data}/sample_submission.csv": _table(("series", "step", "value"), sample),
         f"{data}/task.json": _document(task),
-        f"{data}/practice/README.txt": _practice_note(public),
+        f"{data}/practice/README.txt": climate_records.note(practice),
+        **{f"{data}/{name}": content for name, content in climate_records.panel_files().items()},
     }
-    for record in public:
+    for record in practice:
         rows = zip([record.name] * len(record.months), record.months, record.values, strict=True)
         files[f"{data}/practice/{record.name}.csv"] = _table(("series", "month", "value"), rows)
     return Sealed(
@@ -315,11 +266,3 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
 
 def _document(content: object) -> bytes:
     return (json.dumps(content, indent=2) + "\n").encode()
-
-
-def _practice_note(public: Sequence[Record]) -> bytes:
-    lines = [
-        "Public records to practise on: columns series, month, value. Absent months are absent."
-    ]
-    lines += [f"{record.name}.csv: {record.source}; unit {record.unit}." for record in public]
-    return ("\n".join(lines) + "\n").encode()

@@ -138,7 +138,8 @@ Eight monthly records, twenty years each. What do the next two years look like?
 
 - `history.csv`: series, step, value. Steps are months.
 - `task.json`: the series, the horizon, the season.
-- `practice/`: public records of the same kind, to practise on.
+- `practice/`: public records of the same kind, to practise on; `panel/`: the same as arrays, with
+  a climate model's field of yearly means.
 
 The series are sealed windows of real records: what they were made from is public, the months that
 are asked for are not.

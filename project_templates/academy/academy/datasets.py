@@ -20,6 +20,7 @@ import numpy.typing as npt
 from academy.errors import DatasetError
 
 if TYPE_CHECKING:
+    from academy.forecasting.panel import Panel
     from academy.land_cover.project import LandCover
 
 Array = npt.NDArray[np.float64]
@@ -103,6 +104,26 @@ class Dataset:
                 months.append(row[1])
                 values.append(_number(file, row[2]))
             found[file.stem] = (months, np.array(values))
+        return found
+
+    @functools.cached_property
+    def panel(self) -> dict[str, Panel]:
+        """Public records as panels by name: ``monthly``, and ``grid``, a climate model's cells.
+
+        Their values stay on disk until they are looked at. Each series says its unit, source and
+        licence: ``data.panel["monthly"].about("ocean")``.
+        """
+        from academy.forecasting.panel import Panel
+
+        found = {
+            table.parent.name: Panel.open(table.parent)
+            for table in sorted((self.folder / "panel").glob("*/panel.json"))
+        }
+        if not found:
+            raise DatasetError(
+                f"There is no panel in {self.folder}: it was published before there were any. "
+                "Ask your admin to publish the project's data again."
+            )
         return found
 
     def __fspath__(self) -> str:

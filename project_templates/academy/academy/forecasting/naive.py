@@ -8,20 +8,16 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
+from academy.forecasting.series import Array, as_series
 
-
-def as_series(values: npt.ArrayLike, name: str = "series") -> Array:
-    """`values` as float64 of shape (n,), n > 0, all finite; or a ValueError that says why."""
-    array = np.asarray(values, dtype=np.float64)
-    if array.ndim != 1:
-        raise ValueError(f"{name} must be one row of numbers; its shape is {array.shape}")
-    if array.size == 0:
-        raise ValueError(f"{name} is empty")
-    wrong = np.flatnonzero(~np.isfinite(array))
-    if wrong.size:
-        raise ValueError(f"{name}[{wrong[0]}] is {array[wrong[0]]}; every value must be finite")
-    return array
+__all__ = [
+    "as_series",
+    "climatology",
+    "damped_anomaly",
+    "fit_climatology",
+    "seasonal_naive",
+    "seasonal_naive_drift",
+]
 
 
 def seasonal_naive(history: npt.ArrayLike, horizon: int, season: int = 12) -> Array:
