@@ -168,3 +168,15 @@ def test_a_result_in_a_notebook_has_every_cell_under_its_head() -> None:
     for table in tables:
         head = table.count("<th scope='col'")
         assert {row.count("<td") for row in re.findall(r"<tr style=.*?</tr>", table)} == {head}
+
+
+def test_entries_and_lines_have_the_other_measures_in_columns() -> None:
+    board = Leaderboard.from_document(boards.forecast(), "")
+    head = re.split(r"\s{2,}", repr(board).splitlines()[2])
+    assert {"WQL", "coverage of the 80 % interval"} <= set(head)
+    assert {"0.104", "0.820"} <= set(cells(board, "kestrel"))
+    assert {"0.114", "0.833"} <= set(cells(board, "rival: AutoARIMA"))
+    assert "0.114" in board._repr_html_()
+    for entry in board.entries:
+        entry["also"] = {}
+    assert "0.833" in repr(board), "also where no entry has any"

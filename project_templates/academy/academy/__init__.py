@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from academy.datasets import Dataset
     from academy.jobs import Job
     from academy.land_cover.project import LandCover
+    from academy.live import LiveRound
+    from academy.live_board import LiveBoard
     from academy.receipts import Entries, Receipt
     from academy.showing import Page
 
@@ -53,6 +55,7 @@ __all__ = [
     "dataset",
     "entries",
     "leaderboard",
+    "live_round",
     "look",
     "read",
     "sagemaker_session",
@@ -234,6 +237,7 @@ def submit(
     job: Job | str | None = None,
     wait_seconds: float = 120,
     to: str = "academy",
+    live: bool = False,
 ) -> Receipt:
     """Sends predictions to be scored against what nobody has: held-out labels, months to come.
 
@@ -262,6 +266,12 @@ def submit(
         ``academy``; or ``kaggle:<competition>`` to send the same predictions to a competition on
         Kaggle, by the last part of its address, through the package ``kaggle``, which you install
         and log in to. ``kaggle`` alone is the competition that the package is configured with.
+    live
+        True sends a forecast of the months to come to the project's live round: as for
+        ``climate-series``, but with the round's series, its horizon from next month on, and in
+        files and tables a column month (``2026-12``) in the place of step. It is sealed: the
+        receipt has its hash and salt, and of each month your team's last forecast from before it
+        begins counts. `academy.live_round` shows what is forecast.
 
     Raises
     ------
@@ -271,7 +281,23 @@ def submit(
     CloudError
         Kaggle could not be reached, or refused.
     """
-    return connect().submit(project, predictions, note, job=job, wait_seconds=wait_seconds, to=to)
+    return connect().submit(
+        project, predictions, note, job=job, wait_seconds=wait_seconds, to=to, live=live
+    )
+
+
+def live_round(project: str | None = None) -> LiveRound | None:
+    """The project's live round: which series are forecast, and what is known of them by now.
+
+    None if it has none. ``.known`` has each series' values up to the last that was published,
+    ``.months()`` the months that a forecast must have, ``.open`` whether it takes any.
+
+    Parameters
+    ----------
+    project
+        May be left out in the project's own folder, or if the cohort has one project.
+    """
+    return connect().live_round(project)
 
 
 def entries(project: str | None = None, *, limit: int = 50) -> Entries:
@@ -310,14 +336,29 @@ def select(project: str, *entries: Receipt | str, wait_seconds: float = 60) -> R
     return connect().select(project, *entries, wait_seconds=wait_seconds)
 
 
-def leaderboard(project: str | None = None) -> Leaderboard:
+@overload
+def leaderboard(project: str | None = None, *, live: Literal[False] = False) -> Leaderboard: ...
+
+
+@overload
+def leaderboard(project: str | None = None, *, live: Literal[True]) -> LiveBoard: ...
+
+
+def leaderboard(project: str | None = None, *, live: bool = False) -> Leaderboard | LiveBoard:
     """The project's board: each team's shown public score, between fixed lines; after the close
     the result on the private part, too.
 
     Its ``link`` opens the board's page in a browser, for one hour; in a notebook it stands below
     the table.
+
+    Parameters
+    ----------
+    project
+        May be left out in the project's own folder, or if the cohort has one project.
+    live
+        True for the board of its live round: scores on the months that have come since.
     """
-    return connect().leaderboard(project)
+    return connect().live_board(project) if live else connect().leaderboard(project)
 
 
 def share(file: str | Path) -> str:

@@ -31,7 +31,7 @@ class Leaderboard:
         also, further metrics by name; left_today, submissions; and what the shown entry took to
         train: cost_micro_usd, gpu_hours, instance.
     lines : tuple of dict
-        name, score and kind of fixed marks, such as the floor.
+        name, score and kind of fixed marks, such as the floor; and also, as of entries.
     team : str
         Whose board is shown: its entry is marked.
     better : str
@@ -108,7 +108,8 @@ class Leaderboard:
 
     def _also(self) -> list[str]:
         """The further metrics that there are, in order."""
-        return sorted({name for entry in self.entries for name in entry.get("also") or {}})
+        told = (*self.entries, *self.lines)
+        return sorted({name for each in told for name in each.get("also") or {}})
 
     def _columns(self) -> list[str]:
         """Those that something stands in; an older board has less."""
@@ -142,9 +143,8 @@ class Leaderboard:
         rows: list[tuple[float, int, dict[str, str]]] = []
         for entry in self.entries:
             score = float(entry["score"])
-            also = entry.get("also") or {}
             cells = {
-                **{plain(name): _score(float(value)) for name, value in also.items()},
+                **_measures(entry),
                 "rank": _places(entry),
                 "team": self._name(entry) + (" ≈ expert" if entry.get("near_expert") else ""),
                 "score": _score(score),
@@ -174,7 +174,11 @@ class Leaderboard:
             (
                 self._order(float(line["score"])),
                 1,
-                {"team": plain(line["name"]), "score": _score(float(line["score"]))},
+                {
+                    **_measures(line),
+                    "team": plain(line["name"]),
+                    "score": _score(float(line["score"])),
+                },
             )
             for line in lines
         ]
@@ -391,6 +395,11 @@ def _isolated(name: str) -> str:
 
 def _score(score: float) -> str:
     return f"{score:.3f}" if abs(score) < 1000 else f"{score:.3g}"
+
+
+def _measures(of: Mapping[str, Any]) -> dict[str, str]:
+    """The further metrics of an entry or a line, each for its column."""
+    return {plain(name): _score(float(value)) for name, value in (of.get("also") or {}).items()}
 
 
 def _percent(share: float | None) -> str:

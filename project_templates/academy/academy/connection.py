@@ -16,9 +16,11 @@ from academy.advising import Advising, Look, Teams, advisors_only, learners_only
 from academy.board import Budget, Leaderboard
 from academy.cloud import Cloud, Denied, Missing
 from academy.datasets import Dataset
-from academy.errors import NO_INDEX, AcademyError, CloudError, SourceError
+from academy.errors import NO_INDEX, AcademyError, CloudError, SourceError, SubmissionError
 from academy.jobs import CloudJob, Job
 from academy.land_cover.project import LandCover
+from academy.live import LiveRound, read_round
+from academy.live_board import LiveBoard
 from academy.receipts import Entries, Receipt
 from academy.showing import Page
 from academy.workspace import Workspace, read
@@ -124,10 +126,13 @@ class Connection:
         job: Job | str | None = None,
         wait_seconds: float = 120,
         to: str = "academy",
+        live: bool = False,
     ) -> Receipt:
         """See `academy.submit`."""
         if to == "academy":
             learners_only(self.workspace, "submit")
+        if live:
+            return self._submit_live(project, predictions, note, job, wait_seconds, to)
         return submissions.send(
             self._cloud,
             self.workspace,
@@ -140,6 +145,39 @@ class Connection:
             wait_seconds=wait_seconds,
             to=to,
         )
+
+    def _submit_live(
+        self,
+        project: str,
+        forecast: Any,
+        note: str,
+        job: Job | str | None,
+        wait_seconds: float,
+        to: str,
+    ) -> Receipt:
+        if to != "academy":
+            raise SubmissionError("A live forecast is sealed here: leave `to` out.")
+        given = self.live_round(project)
+        if given is None or not given.open:
+            raise SubmissionError(
+                f"{project} has no live round that takes forecasts. academy.live_round() shows it "
+                "when it has; without live=True a forecast goes to the practice board."
+            )
+        return submissions.send_live(
+            self._cloud,
+            self.workspace,
+            given,
+            forecast,
+            note=note,
+            job=job.name if isinstance(job, Job) else (job or ""),
+            now=dt.datetime.now(dt.UTC),
+            wait_seconds=wait_seconds,
+        )
+
+    def live_round(self, project: str | None = None) -> LiveRound | None:
+        """See `academy.live_round`."""
+        name = jobs.project_of(self.workspace, project)
+        return read_round(downloads.fetch(self._cloud, self.workspace, name))
 
     def select(self, project: str, *entries: Receipt | str, wait_seconds: float = 60) -> Receipt:
         """See `academy.select`."""
@@ -158,6 +196,24 @@ class Connection:
         learners_only(self.workspace, "have entries; academy.look(team) shows a team's")
         name = jobs.project_of(self.workspace, project)
         return submissions.entries(self._cloud, self.workspace, name, limit)
+
+    def live_board(self, project: str | None = None) -> LiveBoard:
+        """See `academy.leaderboard` with ``live=True``."""
+        name = jobs.project_of(self.workspace, project)
+        bucket = self.workspace.buckets["site"]
+        try:
+            content = self._cloud.read(
+                bucket, f"{self.workspace.prefixes['boards']}{name}.live.json"
+            )
+        except (Missing, Denied):
+            return LiveBoard(name, "", "", team=self.workspace.team)
+        link = self._cloud.link(bucket, f"{name}.live.html", LINK_SECONDS)
+        try:
+            return LiveBoard.from_document(json.loads(content), self.workspace.team, link=link)
+        except (ValueError, TypeError, AttributeError):
+            raise CloudError(
+                f"The live board of {name} cannot be read. Ask your advisor."
+            ) from None
 
     def leaderboard(self, project: str | None = None) -> Leaderboard:
         """See `academy.leaderboard`."""

@@ -18,6 +18,7 @@ _MARKS = {
     # Of a submission.
     "scored": "done",
     "noted": "done",
+    "sealed": "done",
     "refused": "failed",
     "failed": "failed",
     "waiting": "stopped",

@@ -15,7 +15,10 @@ from academy.tables import html_table, plain, text_table
 #: How the name of a selection ends.
 SELECTION = ".selection.json"
 
-_COLORS = {"scored": "#1a7f5a", "noted": "#1a7f5a", "refused": "#b3261e", "failed": "#b3261e"}
+_COLORS = {
+    **dict.fromkeys(("scored", "noted", "sealed"), "#1a7f5a"),
+    **dict.fromkeys(("refused", "failed"), "#b3261e"),
+}
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,8 @@ class Receipt:
     submission : str
         Its name.
     status : str
-        ``scored``; ``refused``; ``noted``, of a choice of entries; ``waiting`` while it is kept and
+        ``scored``; ``refused``; ``noted``, of a choice of entries; ``sealed``, of a live forecast,
+        until its months have come; ``waiting`` while it is kept and
         not scored yet; ``failed`` if it could not be scored: it is kept, and your advisor knows.
     message : str
         In words.
@@ -54,6 +58,11 @@ class Receipt:
         Further metrics on the public part, by name.
     private_score : float or None
         On the private part; of late entries, once the competition is closed.
+    hash, salt : str
+        Of a live forecast: the hash that seals it, which stands on the live board at once, and
+        what it is computed with. Keep the salt to your team until all months have come.
+    months : tuple of str
+        The first and the last month that a live forecast counts for.
     """
 
     submission: str
@@ -70,6 +79,9 @@ class Receipt:
     left_today: int | None = None
     also: Mapping[str, float] = field(default_factory=dict)
     private_score: float | None = None
+    hash: str = ""
+    salt: str = field(default="", repr=False)
+    months: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         score = "" if self.public_score is None else f" {self.public_score:.3f}"
@@ -88,6 +100,8 @@ class Receipt:
             lines.append(self._origin())
         if self.entry:
             lines.append(f"entry {self.entry}")
+        if self.hash:
+            lines.append(f"sealed by {self.hash}")
         if self.left_today is not None:
             lines.append(f"{self.left_today} left today (UTC)")
         return lines
@@ -141,6 +155,9 @@ def read(name: str, content: bytes) -> Receipt:
             left_today=None if document.get("left_today") is None else int(document["left_today"]),
             also={n: float(value) for n, value in (document.get("also") or {}).items()},
             private_score=_number(document.get("private_score")),
+            hash=str(document.get("hash") or ""),
+            salt=str(document.get("salt") or ""),
+            months=tuple(map(str, document.get("months") or ())),
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         raise CloudError(

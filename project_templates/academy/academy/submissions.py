@@ -25,7 +25,7 @@ from urllib.parse import quote
 import numpy as np
 import numpy.typing as npt
 
-from academy import receipts
+from academy import live, receipts
 from academy.cloud import AlreadyThere, Cloud, Denied, Missing
 from academy.datasets import Dataset, Task
 from academy.errors import SubmissionError, install
@@ -391,6 +391,37 @@ def send(
         name,
         content,
         project=project,
+        note=note,
+        job=job,
+        now=now,
+        wait_seconds=wait_seconds,
+    )
+
+
+def send_live(
+    cloud: Cloud,
+    workspace: Workspace,
+    given: live.LiveRound,
+    forecast: Any,
+    *,
+    note: str,
+    job: str,
+    now: dt.datetime,
+    wait_seconds: float,
+) -> Receipt:
+    """See `academy.submit` with ``live=True``."""
+    if not isinstance(note, str) or len(note) > MAX_NOTE:
+        raise SubmissionError(f"The note is no text of at most {MAX_NOTE} characters.")
+    content = live.packed(forecast, given, now)
+    if len(content) > MAX_BYTES:
+        raise SubmissionError(f"The forecast has {len(content):,} bytes; at most {MAX_BYTES:,}.")
+    name = f"{_stamp(now)}-{hashlib.sha256(content).hexdigest()[:12]}{live.ENDING}"
+    return _put(
+        cloud,
+        workspace,
+        name,
+        content,
+        project=given.project,
         note=note,
         job=job,
         now=now,
