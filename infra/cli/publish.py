@@ -61,12 +61,14 @@ def publish_cohort(
     scenes: Path | None = None,
     simulated: bool = False,
     plan: Plan | None = None,
+    slow_rivals: bool = True,
     live: bool = False,
     told: Callable[[str], None] | None = None,
 ) -> Iterator[str]:
     """Do it, a sentence for each part done.
 
     `scenes` and `simulated` are the command's; `plan` is what is simulated, if not the default;
+    `slow_rivals` says whether the board of climate-series has the lines that take longest, too;
     `live` shows on a terminal how far the long parts are; `told` is called with it.
 
     Raises:
@@ -94,7 +96,7 @@ def publish_cohort(
             )
 
         if "climate-series" in site.cohort.projects:
-            yield _climate_series(site)
+            yield from _climate_series(site, slow_rivals, partial(_Line, live, told))
         if "land-cover" in site.cohort.projects:
             yield from _land_cover(site, scenes, simulated, plan, partial(_Line, live, told))
     except (wheel.BuildError, templates.TemplateError, SealingError) as error:
@@ -106,15 +108,28 @@ def publish_cohort(
         )
 
 
-def _climate_series(site: Site) -> str:
-    from infra.publishing import climate_series
+def _climate_series(
+    site: Site, slow_rivals: bool, progress: Callable[[str], _Line]
+) -> Iterator[str]:
+    from infra.publishing import climate_series, rivals
 
+    project = climate_series.PROJECT
     key = _key(site, climate_series.KEY)
     sealed = climate_series.build(key, public_fraction=site.cohort.competition.public_fraction)
-    _upload(site, "data", sealed.data, only=f"datasets/{climate_series.PROJECT}/")
-    _upload(site, "vault", sealed.vault, only=f"answers/{climate_series.PROJECT}/")
+    before = Shelf(site, project).vault(rivals.KEY)
+    with progress(f"rivals of {project}") as line:
+        lines = rivals.build(sealed, before, slow=slow_rivals, report=line.count)
+    # A live round is begun and ended by an admin's own command.
+    live_round = f"datasets/{project}/live/"
+    _upload(site, "data", sealed.data, only=f"datasets/{project}/", spared=live_round)
+    vault = {**sealed.vault, rivals.KEY: lines.content}
+    _upload(site, "vault", vault, only=f"answers/{project}/")
     total = sum(len(content) for content in sealed.data.values())
-    return f"data of {climate_series.PROJECT}: {size(total)}, sealed with key {fingerprint(key)}"
+    yield f"data of {project}: {size(total)}, sealed with key {fingerprint(key)}"
+    computed = f"{len(lines.computed)} computed" if lines.computed else "unchanged"
+    yield f"rivals of {project}: {len(lines.rivals)} lines on the board, {computed}"
+    for remark in lines.remarks:
+        yield f"  {remark}"
 
 
 def _land_cover(
@@ -217,15 +232,18 @@ class _Line:
             self._status.update(f"{self._title}: {what}")
 
 
-def _upload(site: Site, purpose: str, files: Mapping[str, bytes], *, only: str) -> None:
-    """Put `files`, and remove what else lies under `only`: an older wheel must not stay."""
+def _upload(
+    site: Site, purpose: str, files: Mapping[str, bytes], *, only: str, spared: str | None = None
+) -> None:
+    """Put `files`, and remove what else lies under `only`, except below `spared`: an older wheel
+    must not stay."""
     s3 = site.client("s3")
     bucket = site.bucket(purpose)
     for key, content in files.items():
         s3.put_object(Bucket=bucket, Key=key, Body=content)
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=only)
     for item in [item for page in pages for item in page.get("Contents", [])]:
-        if item["Key"] not in files:
+        if item["Key"] not in files and not (spared and item["Key"].startswith(spared)):
             s3.delete_object(Bucket=bucket, Key=item["Key"])
 
 

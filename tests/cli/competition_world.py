@@ -27,6 +27,7 @@ from infra.cli.main import cohort as command
 from infra.cohort.loading import load
 from infra.services.competition import projects
 from infra.services.competition.ladder import Ladder
+from infra.services.competition.problems import Misconfigured
 from infra.services.competition.publishing import publish
 from infra.services.competition.settings import CompetitionSettings
 from infra.services.competition.store import BoardTable, Entry
@@ -101,9 +102,10 @@ class Files:
         self._world = world
 
     def answers(self, project: str, name: str) -> bytes:
-        return {"answers.csv": ANSWERS_CSV.encode(), "scales.json": json.dumps(SCALES).encode()}[
-            name
-        ]
+        there = {"answers.csv": ANSWERS_CSV.encode(), "scales.json": json.dumps(SCALES).encode()}
+        if name not in there:
+            raise Misconfigured(f"vault has no answers/{project}/{name}; run: cohort publish")
+        return there[name]
 
     def put_page(self, key: str, text: str) -> None:
         self._world.put("site", key, text)

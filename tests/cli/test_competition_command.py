@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import stat
@@ -74,7 +75,8 @@ def cohort(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cohort]:
 
 @pytest.fixture
 def published(cohort: Cohort) -> Cohort:
-    publish._climate_series(cohort.site)
+    quiet = functools.partial(publish._Line, False, None)
+    list(publish._climate_series(cohort.site, slow_rivals=False, progress=quiet))
     return cohort
 
 

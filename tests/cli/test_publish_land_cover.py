@@ -236,7 +236,7 @@ def test_who_publishes_for_spaces_on_images_is_told_what_they_take_from_there(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site = Site(load(cohort_file(tmp_path, projects=["climate-series"])))
-    told = list(publish.publish_cohort(site))
+    told = list(publish.publish_cohort(site, slow_rivals=False))
     assert not [line for line in told if "images" in line], "no version is recorded"
 
     digests = {stage: f"sha256:{n * 64}" for stage, n in (("workspace", "a"), ("training", "b"))}
@@ -248,5 +248,5 @@ def test_who_publishes_for_spaces_on_images_is_told_what_they_take_from_there(
     place = {f"{site.account}/{site.cohort.region}": {"use": 7, "versions": {"7": version}}}
     record = Record.from_document(place)
     monkeypatch.setattr(publish, "load_record", lambda: record)
-    told = list(publish.publish_cohort(site))
+    told = list(publish.publish_cohort(site, slow_rivals=False))
     assert [line for line in told if "version 7 of the images" in line]

@@ -100,7 +100,7 @@ def test_a_destroy_before_the_close_can_be_mended_by_close(cloud: Cloud, tmp_pat
     cdk("bootstrap", "-c", f"cohort={file}")
     cdk("deploy", *everything, "--require-approval", "never")
     site = Site.of(file)
-    list(publish_cohort(site, plan=Plan(size=192, train=2)))
+    list(publish_cohort(site, plan=Plan(size=192, train=2), slow_rivals=False))
     open_and_wait(site, "ana", hours=1, told=print)
 
     with pytest.raises(AssertionError, match="DELETE_FAILED"):

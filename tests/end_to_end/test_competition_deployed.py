@@ -44,7 +44,7 @@ def test_a_lost_submission_is_found_and_news_reach_the_channel(
     cdk("deploy", *everything, "--require-approval", "never")
     site = Site.of(file)
     names = site.cohort.names
-    list(publish_cohort(site, plan=Plan(size=192, train=2)))
+    list(publish_cohort(site, plan=Plan(size=192, train=2), slow_rivals=False))
 
     made = chatbot.channels()[names.news_channel]
     [topic] = made.topics

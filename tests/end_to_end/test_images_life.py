@@ -165,7 +165,7 @@ def test_a_cohorts_images(cloud: Cloud, checkout: Checkout) -> None:
     # Before there are images, spaces start on AWS's own.
     checkout.deploy("--all")
     site = Site.of(checkout.cohort)
-    list(publish_cohort(site))
+    list(publish_cohort(site, slow_rivals=False))
     with Space(site) as space:
         assert space.image == ""
 

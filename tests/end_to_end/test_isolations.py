@@ -110,7 +110,7 @@ def test_a_cohort_lives_and_leaves_nothing(
     cdk(tmp_path, "bootstrap", "aws://123456789012/us-east-1", "--app", "")
     cdk(tmp_path, "deploy", *everything, "--require-approval", "never")
     site = Site.of(file)
-    list(publish_cohort(site, plan=Plan(size=192, train=2)))
+    list(publish_cohort(site, plan=Plan(size=192, train=2), slow_rivals=False))
 
     names = site.cohort.names
     expected = {
@@ -161,7 +161,7 @@ def test_a_network_becomes_private_and_nobody_moves(cloud: Cloud, tmp_path: Path
     cdk(tmp_path, "bootstrap", "aws://123456789012/us-east-1", "--app", "")
     cdk(tmp_path, "deploy", *everything, "--require-approval", "never")
     site = Site.of(file)
-    list(publish_cohort(site, plan=Plan(size=192, train=2)))
+    list(publish_cohort(site, plan=Plan(size=192, train=2), slow_rivals=False))
     before = domains_of(site)
 
     cohort_file(tmp_path, teams=teams, network="private")

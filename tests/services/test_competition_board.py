@@ -121,6 +121,14 @@ def test_marks_of_the_private_part_are_those_that_are_known_of_it() -> None:
     assert len(board.marks(lines, "public")) == 3
 
 
+def test_what_else_is_known_of_a_line_is_told_of_the_public_part_alone() -> None:
+    also = {"WQL": 0.123456, "coverage of the 80 % interval": 0.8}
+    lines = [Line("rival: x", 0.5, private=0.7, also=also)]
+    [public] = board.marks(lines, "public")
+    assert public["also"] == {"WQL": 0.123, "coverage of the 80 % interval": 0.8}
+    assert board.marks(lines, "private") == [{"name": "rival: x", "score": 0.7, "kind": "other"}]
+
+
 @pytest.mark.parametrize(
     ("name", "kind"),
     [

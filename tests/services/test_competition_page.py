@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import datetime as dt
 import html.parser
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -302,6 +303,30 @@ def test_other_measures_have_columns_where_there_is_room() -> None:
     assert row(text, "falcon").count('<td role="cell" class="also number"></td>') == 1
     assert row(text, "sandpiper").count('<td role="cell" class="also number"></td>') == 2
     assert "do not count for the rank" in text
+
+
+def test_lines_have_the_other_measures_that_are_known_of_them() -> None:
+    text = page(boards.forecast(), "earth")
+
+    def measures(name: str) -> list[str]:
+        start = text.index(f">{name}<", text.index("<tbody"))
+        of_line = text[start : text.index("</tr>", start)]
+        return re.findall(r'class="also number"[^>]*>([^<]*)</td>', of_line)
+
+    assert measures("rival: AutoARIMA") == ["0.114", "0.833"]
+    assert measures("baseline: ridge on lags") == ["0.119", ""]
+    assert measures("expert: one net for all series") == ["", ""]
+
+
+def test_measures_of_lines_alone_have_columns_too() -> None:
+    found = boards.forecast()
+    for entry in found["entries"]:
+        entry["also"] = {}
+    text = page(found, "earth")
+    assert '<th role="columnheader" scope="col" class="also number">WQL</th>' in text
+    rows_ = re.findall(r"<tr role=\"row\".*?</tr>", text[text.index("<thead") :], re.DOTALL)
+    board = [each for each in rows_ if "also number" in each]
+    assert len({len(re.findall(r"<t[hd] ", each)) for each in board}) == 1
 
 
 def test_other_measures_stand_below_where_there_is_none() -> None:

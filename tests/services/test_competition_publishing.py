@@ -17,6 +17,7 @@ from infra.services.competition import state as verbs
 from infra.services.competition.entry import Entry
 from infra.services.competition.final import Selection
 from infra.services.competition.ladder import Ladder
+from infra.services.competition.problems import Misconfigured
 from infra.services.competition.projects.climate_series import ClimateSeries, record
 from infra.services.competition.projects.project import Line
 from infra.services.competition.publishing import TURN_SECONDS, publish, with_marks
@@ -48,7 +49,8 @@ class Site:
         self.meanwhile = meanwhile
 
     def answers(self, project: str, name: str) -> bytes:
-        raise AssertionError(f"{project} has no {name}")
+        # As of a project that was published before its board had rivals.
+        raise Misconfigured(f"vault has no answers/{project}/{name}; run: cohort publish")
 
     def put_page(self, key: str, text: str) -> None:
         self.pages[key] = text

@@ -6,7 +6,9 @@ import click
 
 from infra.cli.competition import acts, kaggle
 from infra.cli.competition.listing import entries
+from infra.cli.competition.live import live
 from infra.cli.competition.marking import mark
+from infra.cli.competition.observe import observe
 from infra.cli.competition.rerunning import rerun
 from infra.cli.competition.rescoring import rescore
 
@@ -24,6 +26,7 @@ def competition() -> None:
       mark                            the expert's or the baseline's own entry
       rescore                         every entry anew, after a metric was mended
       rerun                           an entry's training job once more, compared
+      live start, live stop, observe  a round of months to come, and what they brought
     The board itself: cohort leaderboard PROJECT. What was entered: entries PROJECT.
     """
 
@@ -32,5 +35,6 @@ for command in (
     *(acts.open_now, acts.freeze, acts.close_now, acts.reopen, acts.extend),
     *(acts.disqualify, acts.reinstate, acts.recompute, acts.log),
     *(entries, mark, rescore, rerun, kaggle.export_to, kaggle.import_from),
+    *(live, observe),
 ):
     competition.add_command(command)

@@ -108,6 +108,11 @@ class Arena:
             at = dt.datetime.now(dt.UTC)
         return str(answer["Arn"]), at
 
+    def acting(self) -> tuple[str, dt.datetime]:
+        """Who acts, and when: by AWS's clock, after whatever was done last."""
+        who, at = self.caller()
+        return who, self._after_the_last(at)
+
     def now(self) -> dt.datetime:
         """The time by AWS's clock, after whatever was done last."""
         return self._after_the_last(self.caller()[1])

@@ -37,7 +37,7 @@ def marks_and_rival(stage: Stage, narrator: Narrator) -> None:
         forecasts = _forecasts(stage)
         for mark, name in (("baseline", "climatology"), ("expert", "damped anomaly")):
             step.doing(f"cohort competition mark {PROJECT} {mark}")
-            _cohort(
+            cohort_command(
                 stage,
                 *("competition", "mark", PROJECT, mark, str(forecasts[name])),
                 *("--note", name, "--why", "what the notebook ends with"),
@@ -94,7 +94,7 @@ def choice(stage: Stage, narrator: Narrator) -> None:
 def close_the_competition(stage: Stage, narrator: Narrator) -> None:
     with narrator.step("The competition closes, and private scores decide") as step:
         step.doing(f"cohort competition close {PROJECT}")
-        _cohort(stage, "competition", "close", PROJECT, "--why", "the demo ends")
+        cohort_command(stage, "competition", "close", PROJECT, "--why", "the demo ends")
         final = poll("the final board", lambda: (_board(stage) or {}).get("final"), seconds=60)
         table = Table("final", "team", "private score", "public rank", "chosen", box=None)
         for entry in final["entries"]:
@@ -143,7 +143,7 @@ def news(stage: Stage, narrator: Narrator) -> None:
 
 
 def _log(stage: Stage, step: Step) -> None:
-    said = _cohort(stage, "competition", "log", PROJECT)
+    said = cohort_command(stage, "competition", "log", PROJECT)
     step.check(
         "and what the admin did is recorded, with who and why",
         all(word in said for word in ("expert", "close", "the demo ends")),
@@ -198,7 +198,7 @@ def _forecasts(stage: Stage) -> dict[str, Path]:
     return found
 
 
-def _cohort(stage: Stage, *arguments: str) -> str:
+def cohort_command(stage: Stage, *arguments: str) -> str:
     """Run the admin's command; what it printed.
 
     Raises:

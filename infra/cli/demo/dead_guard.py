@@ -69,7 +69,7 @@ def guard_dies(stage: Stage, narrator: Narrator) -> None:
 
 def _half_an_hour_as_usual(stage: Stage, step: Step) -> None:
     step.doing("half an hour passes on the cloud's clock")
-    _move(stage, A_WHILE)
+    move(stage, A_WHILE)
     state = _alarm(stage, "sweep-silent")
     step.check("the sweep runs, and its alarm is content", state == "OK", state)
 
@@ -107,9 +107,9 @@ def _kill(stage: Stage, step: Step) -> None:
 
 def _two_hours_without(stage: Stage, step: Step, job: str) -> None:
     ends = max(_reserved_until(stage, learner) for learner in LEARNERS)
-    now = _now(stage)
+    began = now(stage)
     step.doing(f"the clock moves past every reservation, to {ends:%H:%M} UTC")
-    _move(stage, ends + dt.timedelta(minutes=5) - now)
+    move(stage, ends + dt.timedelta(minutes=5) - began)
 
     ended = poll("the job's end", lambda: _ended(_job(stage, job)))
     step.check(
@@ -155,7 +155,7 @@ def _revive(stage: Stage, step: Step) -> None:
             FunctionName=stage.site.cohort.names.function(service)
         )
     step.doing("the guard is brought back; the sweep runs at its next interval")
-    _move(stage, A_WHILE)
+    move(stage, A_WHILE)
     accounts = {learner: _account(stage, learner) for learner in LEARNERS}
     step.check(
         "back again, the sweep settled all that was open",
@@ -309,12 +309,12 @@ def _hourly(stage: Stage, component: Any, instance: str) -> Decimal:
 
 
 # --- the cloud's clock and alarms -----------------------------------------------------------------
-def _now(stage: Stage) -> dt.datetime:
+def now(stage: Stage) -> dt.datetime:
     answer = requests.get(f"{stage.endpoint}/_academy/clock", timeout=10).json()
     return dt.datetime.fromisoformat(answer["now"])
 
 
-def _move(stage: Stage, by: dt.timedelta) -> None:
+def move(stage: Stage, by: dt.timedelta) -> None:
     answer = requests.post(
         f"{stage.endpoint}/_academy/clock",
         data=json.dumps({"by_seconds": by.total_seconds()}),

@@ -117,6 +117,15 @@ class AwsFiles:
         """The project's published task, which says what a submission must have."""
         return self._read(self._data, f"datasets/{project}/task.json", "data")
 
+    def live_task(self, project: str) -> bytes | None:
+        """The published task of the project's live round; None if it never had one."""
+        key = f"datasets/{project}/live/task.json"
+        try:
+            return self._read(self._data, key, "data")
+        except Misconfigured as error:
+            log.info("no live round: %s", error)
+            return None
+
     def answers(self, project: str, name: str) -> bytes:
         """A file of the project's held-out answers."""
         return self._read(self._vault, f"answers/{project}/{name}", "vault")
@@ -125,7 +134,8 @@ class AwsFiles:
         try:
             found = self._s3.get_object(Bucket=bucket, Key=key)
         except ClientError as error:
-            if error.response["Error"]["Code"] == "NoSuchKey":
+            # The second: what is not there is denied to those who may not list the bucket.
+            if error.response["Error"]["Code"] in ("NoSuchKey", "AccessDenied"):
                 raise Misconfigured(f"{what} has no {key}; run: cohort publish") from error
             raise
         with found["Body"] as body:

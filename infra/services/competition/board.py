@@ -151,15 +151,25 @@ def _told(line: TeamLine, rules: Rules, course: Course) -> dict[str, Any]:
         "cost_micro_usd": line.cost,
         "gpu_hours": line.gpu_hours,
         "instance": f"{line.instances} x {line.instance}" if several else line.instance,
-        "also": {name: shown(value) for name, value in line.also.items()},
+        "also": _also(line.also),
     }
+
+
+def _also(also: Mapping[str, float]) -> dict[str, float]:
+    return {name: shown(value) for name, value in also.items()}
 
 
 def marks(lines: Iterable[Line], part: Part) -> list[dict[str, Any]]:
     """The fixed marks of a part; those that it does not know are left out."""
     scores = ((line, line.score if part == "public" else line.private) for line in lines)
     return [
-        {"name": line.name, "score": shown(score), "kind": kind(line.name)}
+        {
+            "name": line.name,
+            "score": shown(score),
+            "kind": kind(line.name),
+            # Of the private part no more is told than the score.
+            **({"also": _also(line.also)} if line.also and part == "public" else {}),
+        }
         for line, score in scores
         if score is not None
     ]

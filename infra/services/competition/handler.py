@@ -10,6 +10,8 @@ from typing import Any
 
 from infra.services.competition import checking, steward_aws
 from infra.services.competition.aws import AwsFiles
+from infra.services.competition.live.publishing import publish as publish_live
+from infra.services.competition.live.store import LiveTable
 from infra.services.competition.logic import check_upload, publish_and_tell, score_checked
 from infra.services.competition.problems import Misconfigured
 from infra.services.competition.settings import CompetitionSettings
@@ -66,24 +68,30 @@ def scorer(event: dict[str, Any], _context: Any) -> dict[str, Any]:
 
     Args:
         event: EventBridge's "Object Created" from S3 under checked/, or {"publish": "<project>"}
-            from the steward and from admins, which writes the pages anew.
+            from the steward and from admins, which writes the pages anew, or
+            {"live": "<project>"} from admins, which writes those of its live round.
     """
     files, table = _files_of(), _table_of()
     settings = _settings(files)
     if "publish" in event:
-        project = event["publish"]
-        if project not in settings.projects:
-            raise Misconfigured(f"no project {str(project)[:40]!r}; have {settings.projects}")
-        return publish_and_tell(project, settings, files, table, _now) or {}
+        project = _project(event["publish"], settings)
+        found = publish_and_tell(project, settings, files, table, _now)
+        publish_live(project, settings, files, LiveTable.of(table), _now)
+        return found or {}
+    if "live" in event:
+        project = _project(event["live"], settings)
+        found = publish_live(project, settings, files, LiveTable.of(table), _now) or {}
+        # A round's seals may be more than an answer of Lambda's holds.
+        return {name: value for name, value in found.items() if name != "seals"}
     created = _created(event, "checked/")
     if created is None:
         return {"status": "ignored"}
     key, version = created
-    found = files.checked(key, version)
-    if found is None:
+    checked = files.checked(key, version)
+    if checked is None:
         _say("gone", key=key)
         return {"status": "gone"}
-    header, body = found
+    header, body = checked
     sender = sender_of(key, "checked")
     if sender is None or sender.checked != f"checked/{header.project}/{header.team}/{header.name}":
         raise Misconfigured(f"{key[:200]} says to be of {header.key[:200]}")
@@ -113,8 +121,14 @@ def _created(event: dict[str, Any], prefix: str) -> tuple[str, str | None] | Non
     return key, detail["object"].get("version-id")
 
 
+def _project(name: Any, settings: CompetitionSettings) -> str:
+    if name not in settings.projects:
+        raise Misconfigured(f"no project {str(name)[:40]!r}; have {settings.projects}")
+    return str(name)
+
+
 def _told(receipt: dict[str, Any]) -> dict[str, Any]:
-    members = ("status", "message", "public_score", "counted", "late")
+    members = ("status", "message", "public_score", "counted", "late", "hash")
     return {name: receipt[name] for name in members if name in receipt}
 
 

@@ -27,10 +27,12 @@ from infra.services.competition import (
     provenance,
 )
 from infra.services.competition.checking import selection
-from infra.services.competition.checking.canonical import SHORT, Body, Content, Header
+from infra.services.competition.checking.canonical import SHORT, Body, Content, Header, Kind
 from infra.services.competition.entry import Entry
 from infra.services.competition.final import Selection
 from infra.services.competition.ladder import DIGITS, Ladder
+from infra.services.competition.live.store import LiveTable
+from infra.services.competition.live.submitting import seal_checked
 from infra.services.competition.problems import Fault, Misconfigured
 from infra.services.competition.projects.project import Project, Result
 from infra.services.competition.provenance import Provenance, Trained
@@ -53,6 +55,8 @@ class CheckerFiles(Protocol):
     """What the checker reads and writes."""
 
     def task(self, project: str) -> bytes: ...
+
+    def live_task(self, project: str) -> bytes | None: ...
 
     def put_checked(self, key: str, header: Header, body: bytes) -> None: ...
 
@@ -93,7 +97,7 @@ def check_upload(
         The receipt of one that is refused; None for one that goes on to the scorer.
     """
     header = Header(
-        kind="selection" if checking.is_selection(sender.name) else "predictions",
+        kind=_kind(sender.name),
         project=sender.project,
         team=sender.team,
         name=sender.name,
@@ -127,8 +131,17 @@ def _content(
         raise Fault(f"There is no competition {sender.project} in {settings.cohort}.")
     if upload.fault:
         raise Fault(upload.fault)
+    if checking.is_live(sender.name):
+        asked = files.live_task(sender.project)
+        return checking.check_live(upload.content, asked, upload.received)
     task = files.task(sender.project)
     return checking.check(sender.project, sender.name, upload.content, task)
+
+
+def _kind(name: str) -> Kind:
+    if checking.is_live(name):
+        return "live"
+    return "selection" if checking.is_selection(name) else "predictions"
 
 
 # --- the second step ------------------------------------------------------------------------------
@@ -180,6 +193,9 @@ def score_checked(
         raise Misconfigured(f"{header.key[:200]} was checked as {sender.submission[:200]}")
     if header.rescore:
         return _rescored(header, body, files, table)
+    if header.kind == "live":
+        live = LiveTable.of(table)
+        return seal_checked(header, body, sender.receipt, settings, files, live, now)
     case = _Case(header, body, settings, files, table, table.state(header.project), now)
     try:
         outcome = _outcome(case)
@@ -447,7 +463,7 @@ def _rescored(header: Header, body: Body, files: Files, table: BoardTable) -> Re
     What is no entry (refused, waiting, a selection) is left alone.
     """
     entry = table.entry_of_key(header.project, header.team, header.key)
-    if entry is None or header.kind == "selection":
+    if entry is None or header.kind in ("selection", "live"):
         return {"status": "ignored", "submission": header.key}
     if header.kind == "fault":
         result = Result(entry.public_score, entry.private_score, {}, entry.record, entry.also)

@@ -33,7 +33,7 @@ def index(projects: Iterable[str], cohort: str) -> str:
         f'<li><a class="panel" href="{html.escape(name)}.html">{html.escape(name)}</a></li>'
         for name in projects
     )
-    return _frame(
+    return frame(
         f"Leaderboards · {html.escape(cohort)}",
         f'<p class="over">{html.escape(cohort)}</p>\n<h1>Leaderboards</h1>\n'
         f'<ul class="boards">\n{items}\n</ul>',
@@ -96,7 +96,7 @@ class _Page:
                 self._last_public(),
             ]
         parts += [self._progress(), self._out(), self._how_to_read()]
-        return _frame(
+        return frame(
             f"{project} · {html.escape(self._cohort)}", "\n".join(part for part in parts if part)
         )
 
@@ -443,7 +443,8 @@ def _course(steps: Sequence[Step]) -> str:
     return f"{first} &rarr; {last}, {len(steps) - 1} step{'s' * (len(steps) > 2)}"
 
 
-def _frame(title: str, body: str) -> str:
+def frame(title: str, body: str) -> str:
+    """The page around `body`: no scripts, nothing from outside."""
     return f"""<!doctype html>
 <html lang="en">
 <head>

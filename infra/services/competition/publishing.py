@@ -64,26 +64,47 @@ def publish(
     Raises:
         RuntimeError: if the turn to write did not come.
     """
-    wanted = table.generation(project)
+    return by_turns(
+        project,
+        table,
+        now,
+        lambda: _write(project, settings, files, table, now()),
+        always=always,
+        pause=pause,
+    )
+
+
+def by_turns(
+    board: str,
+    table: BoardTable,
+    now: Callable[[], dt.datetime],
+    write: Callable[[], dict[str, Any]],
+    *,
+    always: bool = True,
+    pause: Callable[[float], None] = time.sleep,
+) -> dict[str, Any] | None:
+    """What `write` makes of the board that the table calls so, when its turn has come; as
+    `publish`."""
+    wanted = table.generation(board)
     for _ in range(TRIES):
-        if not always and table.published(project) >= wanted:
+        if not always and table.published(board) >= wanted:
             return None
-        turn = table.take_turn(project, now(), TURN_SECONDS)
+        turn = table.take_turn(board, now(), TURN_SECONDS)
         if turn is None:
             pause(random.uniform(0.05, 0.5))  # noqa: S311
             continue
         generation = None
         try:
-            read = table.generation(project)
-            found = _write(project, settings, files, table, now())
+            read = table.generation(board)
+            found = write()
             generation = read
         finally:
-            mine = table.end_turn(project, turn, generation)
+            mine = table.end_turn(board, turn, generation)
         # Who was so slow that the turn was over may have written over what is newer.
         if mine:
             return found
         always = True
-    raise RuntimeError(f"the turn to write the board of {project} did not come")
+    raise RuntimeError(f"the turn to write the board of {board} did not come")
 
 
 def _write(
@@ -99,10 +120,28 @@ def _write(
     found = _document(project, about, fixed, settings, state, table, at)
     files.put_page(f"boards/{project}.json", json.dumps(found, indent=1))
     files.put_page(f"{project}.html", page(found, settings.cohort))
-    files.put_page("index.html", index(settings.projects, settings.cohort))
+    files.put_page("index.html", index(_boards(settings, table), settings.cohort))
     if found["phase"] == "closed":
         _keep_public(project, found, state.closes(settings), files, table, at)
     return found
+
+
+def _boards(settings: CompetitionSettings, table: BoardTable) -> list[str]:
+    """Every project's board, and its live one where it has a round."""
+    found = []
+    for project in settings.projects:
+        live = live_board(project)
+        found += [project, live] if table.generation(live) else [project]
+    return found
+
+
+def live_board(project: str) -> str:
+    """What table and site call the board of the project's live round: no project is called so.
+
+    >>> live_board("climate-series")
+    'climate-series.live'
+    """
+    return f"{project}.live"
 
 
 def _document(
@@ -176,6 +215,7 @@ def with_marks(
                 units=about.units(mark.record, "public"),
                 private=mark.private_score,
                 private_units=about.units(mark.record, "private"),
+                also=mark.also,
             )
             for team, mark in holding.items()
         ),

@@ -67,7 +67,7 @@ class Standing:
 
     `gap_closed` is (team - baseline) / (expert - baseline); None without both, or where the expert
     is not surely better than the baseline. `tied_with` names, sorted, the teams whose rank
-    intervals overlap this one's.
+    intervals overlap this one's, `better_than` those that it is told apart from as the better one.
     """
 
     score: Interval
@@ -76,6 +76,7 @@ class Standing:
     tied_with: tuple[str, ...]
     gap_closed: Interval | None = None
     near_expert: bool = False
+    better_than: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -162,6 +163,7 @@ def rank(
             ),
             gap_closed=_gap_closed(scores[at], marks, best),
             near_expert=best is not None and (scores[at] - best).interval().low > -NEAR,
+            better_than=tuple(teams[other] for other, is_it in enumerate(better_than[at]) if is_it),
         )
     return Ranking(standings, len(units), replicates)
 
@@ -239,6 +241,27 @@ def difference(
     first, second = (_Scores.of([row[unit] for unit in units], judged) for row in (one, other))
     apart = first - second
     return apart.value, apart.error
+
+
+def surely_better(
+    one: Units,
+    other: Units,
+    score_of: ScoreOf,
+    better: Better,
+    *,
+    pairs: int,
+    scale: Scale = "difference",
+) -> bool:
+    """Whether `one` is told apart from `other` as the better one, as one of `pairs` statements that
+    are right together (Bonferroni): for teams that have units in common and others besides.
+
+    Raises:
+        ValueError: as `difference`.
+    """
+    apart, error = difference(one, other, score_of, scale)
+    gain = apart if better == "higher" else -apart
+    limit = student((1 - CONFIDENCE) / max(pairs, 1), _freedom(len(one)))
+    return gain > limit * error + _NOTHING
 
 
 def _bootstrap(

@@ -52,7 +52,7 @@ class Standings:
         )
         found = {name for entry in entries for name in entry.get("classes") or ()}
         self.classes = [str(name) for name in classes or sorted(found)] if found else []
-        measures = [name for entry in entries for name in entry.get("also") or ()]
+        measures = [name for told in (*entries, *lines) for name in told.get("also") or ()]
         self._also = list(dict.fromkeys(measures))
         self._columns = self._also if len(self._also) <= MEASURES and not self.classes else []
         self.with_gap = any(entry.get("gap_closed") for entry in entries)
@@ -177,14 +177,15 @@ class Standings:
 
     def _line_row(self, line: dict[str, Any]) -> str:
         style = " expert" if kind(line) == "expert" else ""
-        rest = 1 + len(self._columns) + bool(self.classes) + self.with_gap + self.with_effort
+        measures = "".join(_also_cell(name, line) for name in self._columns)
+        rest = 1 + bool(self.classes) + self.with_gap + self.with_effort
         return (
             f'<tr role="row" class="line{style}">{_EMPTY_CELL}'
             f'<th role="rowheader" scope="row" class="team">{wording.name(line["name"])}</th>'
             f'<td role="cell" class="number score">{wording.score(line["score"])}</td>'
             f'<td role="cell" class="plot">'
             f"{mark(self._axis, self.marks, Mark(line['score'], kind(line)))}</td>"
-            f"{_EMPTY_CELL * rest}</tr>"
+            f"{measures}{_EMPTY_CELL * rest}</tr>"
         )
 
     # --- below the table --------------------------------------------------------------------------

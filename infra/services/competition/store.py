@@ -1,4 +1,4 @@
-"""The board's table: the only file of the competition that speaks to DynamoDB.
+"""The board's table: with `live.store` the only file of the competition that speaks to DynamoDB.
 
 Items: `pk` is `project#<id>`; `sk` is one of
 
@@ -411,6 +411,10 @@ class BoardTable:
                 "version": {"N": str(after.version)},
             }
             writes.append({"Put": {**name, "Item": item, **_still(before.version)}})
+        writes += [self._act(project, act), self._grown(project)]
+        self._write(project, lambda: writes, _raise_changed)
+
+    def _act(self, project: str, act: Act) -> Write:
         item = {
             **_key(project, f"act#{_instant(act.at)}#{act.id}"),
             "id": {"S": act.id},
@@ -421,8 +425,7 @@ class BoardTable:
             "before": {"S": act.before},
             "after": {"S": act.after},
         }
-        writes += [{"Put": {**name, "Item": item}}, self._grown(project)]
-        self._write(project, lambda: writes, _raise_changed)
+        return {"Put": {"TableName": self._table, "Item": item}}
 
     def acts(self, project: str, limit: int = 50) -> list[Act]:
         """The newest acts, newest first."""

@@ -7,8 +7,11 @@ file needs no right to anything that is secret.
 
 from __future__ import annotations
 
+import datetime as dt
+
 from infra.services.competition.checking import climate_series, land_cover, selection
 from infra.services.competition.checking.canonical import Content
+from infra.services.competition.live import reading
 from infra.services.competition.problems import Misconfigured
 
 #: What a submission's name ends with if it selects entries instead of being one.
@@ -25,10 +28,17 @@ def is_selection(name: str) -> bool:
     return name.endswith(SELECTION)
 
 
+def is_live(name: str) -> bool:
+    """Whether the submission of that name is a forecast of the project's live round."""
+    return name.endswith(reading.ENDING)
+
+
 def max_bytes(project: str, name: str) -> int:
     """How much of a submission is read; little of one to no project."""
     if project not in _CHECKS:
         return 1_000
+    if is_live(name):
+        return reading.MAX_BYTES
     return selection.MAX_BYTES if is_selection(name) else _CHECKS[project][1]
 
 
@@ -50,3 +60,13 @@ def check(project: str, name: str, content: bytes, task: bytes) -> Content:
     if is_selection(name):
         return selection.check(content)
     return _CHECKS[project][0](content, task)
+
+
+def check_live(content: bytes, task: bytes | None, received: dt.datetime) -> Content:
+    """A live forecast in canonical form; as `check`.
+
+    Args:
+        task: The task of the project's live round; None if it has none.
+        received: When S3 had it: it says which months may still be forecast.
+    """
+    return reading.check(content, task, received)

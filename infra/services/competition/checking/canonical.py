@@ -22,7 +22,7 @@ SHORT = 12
 #: A header names each scene; five hundred of them take a tenth of this.
 MAX_HEADER = 1_000_000
 
-Kind = Literal["predictions", "selection", "fault"]
+Kind = Literal["predictions", "selection", "live", "fault"]
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _TEXTS = (

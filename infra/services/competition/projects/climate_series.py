@@ -22,6 +22,9 @@ Crossing for Distribution-free Time Series Forecasting", AISTATS 2022,
 https://arxiv.org/abs/2111.06581. A forecast without quantiles has them all at its value. With
 quantiles, the coverage of the interval from 0.1 to 0.9 is told, too: 0.8 is right. Neither of the
 two decides a rank.
+
+The board's lines are the forecasts of simple rivals, which `cohort publish` had made of the same
+history and left with the answers: they are scored as a team's are.
 """
 
 from __future__ import annotations
@@ -39,11 +42,15 @@ from infra.services.competition.checking import climate_series as checking
 from infra.services.competition.checking.canonical import Body
 from infra.services.competition.checking.climate_series import LEVELS, Forecast, Point
 from infra.services.competition.problems import Misconfigured, Wrong, without_values
+from infra.services.competition.projects import climate_series_rivals as rivals
 from infra.services.competition.projects.project import Answers as VaultAnswers
 from infra.services.competition.projects.project import Better, Line, Part, Result, Scale, Units
 
 METRIC = "MASE relative to the seasonal naive, geometric mean over series"
 PARTS = ("public", "private")
+#: The rival that every error is divided by, and its line.
+NAIVE = "seasonal naive"
+FLOOR = f"floor: {NAIVE}"
 WQL = "WQL"
 COVERAGE = "coverage of the 80 % interval"
 _LOW, _HIGH = LEVELS.index(0.1), LEVELS.index(0.9)
@@ -210,20 +217,15 @@ class ClimateSeries:
             raise Misconfigured(
                 "the published task asks for other rows than are held out; run: cohort publish"
             )
-        values = {point: forecast.value for point, forecast in found.items()}
-        logs = {part: log_ratios(values, held_out, part) for part in PARTS}
-        public, private = (
-            mean_ratio((math.fsum(logs[part].values()), len(logs[part]))) for part in PARTS
-        )
-        told = {WQL: wql(found, held_out, "public"), COVERAGE: coverage(found, held_out, "public")}
-        also = {name: value for name, value in told.items() if value is not None}
-        return Result(public, private, record=record(logs), also=also)
+        logs = _logs(found, held_out)
+        public, private = (_mean(logs[part]) for part in PARTS)
+        return Result(public, private, record=record(logs), also=measures(found, held_out))
 
     def units(self, record: bytes, part: Part) -> Units:
         if not record:
             return {}
         logs: dict[str, float] = json.loads(zlib.decompress(record))["log_ratios"][part]
-        return {name: (value, 1.0) for name, value in logs.items()}
+        return _units(logs)
 
     def score_of(self, sums: Sequence[float]) -> float:
         return mean_ratio(sums)
@@ -231,8 +233,58 @@ class ClimateSeries:
     def classes_of(self, sums: Sequence[float]) -> Mapping[str, float]:  # noqa: ARG002
         return {}
 
-    def lines(self, answers: VaultAnswers) -> list[Line]:  # noqa: ARG002
-        return [Line("floor: seasonal naive", 1.0, private=1.0)]
+    def lines(self, answers: VaultAnswers) -> list[Line]:
+        """The floor and the rivals; the floor alone where `cohort publish` left no forecasts of
+        rivals, or left them of other answers than there are now.
+
+        Raises:
+            Misconfigured: if what it left cannot be used.
+        """
+        try:
+            content = answers(rivals.NAME)
+        except Misconfigured:
+            return [Line(FLOOR, 1.0, private=1.0)]
+        sealed = answers("answers.csv")
+        held_out = Answers.read(sealed.decode("utf-8"), answers("scales.json").decode("utf-8"))
+        found = rivals.read(content, sealed, held_out.points.keys())
+        marks = [_mark(name, of_rival, held_out) for name, of_rival in found.items()]
+        if NAIVE not in found:
+            marks.insert(0, Line(FLOOR, 1.0, private=1.0))
+        return marks
+
+
+def measures(found: Mapping[Point, Forecast], answers: Answers) -> dict[str, float]:
+    """What is told of the public part beside the score."""
+    told = {WQL: wql(found, answers, "public"), COVERAGE: coverage(found, answers, "public")}
+    return {name: value for name, value in told.items() if value is not None}
+
+
+def _mark(name: str, found: Mapping[Point, Forecast], answers: Answers) -> Line:
+    logs = _logs(found, answers)
+    if name == NAIVE:
+        # What every error is divided by: 1 by definition, whatever the divisions' rounding.
+        logs = {part: dict.fromkeys(logs[part], 0.0) for part in PARTS}
+    return Line(
+        FLOOR if name == NAIVE else f"rival: {name}",
+        score=_mean(logs["public"]),
+        units=_units(logs["public"]),
+        private=_mean(logs["private"]),
+        private_units=_units(logs["private"]),
+        also=measures(found, answers),
+    )
+
+
+def _logs(found: Mapping[Point, Forecast], answers: Answers) -> dict[str, dict[str, float]]:
+    values = {point: forecast.value for point, forecast in found.items()}
+    return {part: log_ratios(values, answers, part) for part in PARTS}
+
+
+def _mean(logs: Mapping[str, float]) -> float:
+    return mean_ratio((math.fsum(logs.values()), len(logs)))
+
+
+def _units(logs: Mapping[str, float]) -> Units:
+    return {name: (value, 1.0) for name, value in logs.items()}
 
 
 def record(logs: Mapping[str, Mapping[str, float]]) -> bytes:

@@ -24,13 +24,15 @@ Scale = Literal["difference", "ratio"]
 @dataclass(frozen=True)
 class Line:
     """A fixed mark on the board, such as the floor: its score on the public part and, if it is
-    known, on the private one, with the `units` of each if they are known."""
+    known, on the private one, with the `units` of each if they are known; and what else is told of
+    the public part, by its name, as of a `Result`."""
 
     name: str
     score: float
     units: Units = field(default_factory=dict)
     private: float | None = None
     private_units: Units = field(default_factory=dict)
+    also: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
