@@ -24,6 +24,7 @@ from infra.cli.demo.contest import choice, close_the_competition, marks_and_riva
 from infra.cli.demo.dead_guard import guard_dies
 from infra.cli.demo.kernel import Lab, as_html, run_notebook
 from infra.cli.demo.leftovers import leftovers
+from infra.cli.demo.live import live_observed, live_opens, near_the_end_of_the_month
 from infra.cli.demo.narrator import Narrator, Step
 from infra.cli.demo.stage import Stage, poll
 from infra.cli.publish import publish_cohort
@@ -80,6 +81,7 @@ def embedded_cloud(stage: Stage, narrator: Narrator) -> None:
             urlsplit(stage.endpoint).hostname == "127.0.0.1",
             stage.endpoint,
         )
+        step.say(f"its clock says {near_the_end_of_the_month(stage):%Y-%m-%d}")
 
 
 def deploy(stage: Stage, narrator: Narrator) -> None:
@@ -491,12 +493,14 @@ CHAPTERS = (
     boards,
     marks_and_rival,
     choice,
+    live_opens,
     over_budget,
     doors,
     ledger,
     guard_dies,
     close_the_competition,
     news,
+    live_observed,
     pause,
     close_and_destroy,
     cloud_down,
