@@ -1,4 +1,4 @@
-"""Checks of the forecasting image: a sine of twelve months, three years of it."""
+"""Checks of the forecasting image: a sine of twelve months, and a grid as NetCDF and Zarr."""
 
 from __future__ import annotations
 
@@ -80,22 +80,72 @@ def neuralforecast() -> str:
     return f"{neuralforecast.__version__}, error {error:.2f} of a sine"
 
 
-def xarray() -> str:
+def _grid() -> Any:
+    """Three years of months in a climate model's calendar, over three latitudes."""
+    import cftime
     import numpy as np
     import xarray as xr
 
-    grid = xr.DataArray(
-        np.arange(24.0).reshape(2, 3, 4),
-        dims=("time", "lat", "lon"),
-        coords={"lat": [-10.0, 0, 10]},
-    )
-    assert grid.sel(lat=0).mean("lon").to_numpy().tolist() == [5.5, 17.5]
+    months = [cftime.Datetime360Day(2000 + n // 12, n % 12 + 1, 16) for n in range(36)]
+    axes = {"time": months, "lat": [-10.0, 0, 10], "lon": [5.0]}
+    values = np.arange(108.0).reshape(36, 3, 1)
+    return xr.DataArray(values, dims=tuple(axes), coords=axes, name="t")
+
+
+def xarray() -> str:
+    import xarray as xr
+
+    assert _grid().sel(lat=0).mean("time").to_numpy().tolist() == [53.5]
+    return xr.__version__
+
+
+def cftime() -> str:
+    import cftime
+
+    assert str(_grid().indexes["time"][1] - _grid().indexes["time"][0]) == "30 days, 0:00:00"
+    return cftime.__version__
+
+
+def h5py() -> str:
+    import h5py
+    import numpy as np
+
+    with tempfile.TemporaryDirectory() as scratch:
+        with h5py.File(Path(scratch, "numbers.h5"), "w") as file:
+            file["numbers"] = np.arange(3)
+        with h5py.File(Path(scratch, "numbers.h5")) as file:
+            assert file["numbers"][1:].tolist() == [1, 2]
+    return h5py.__version__
+
+
+def h5netcdf() -> str:
+    """A NetCDF file, by the learners' reader."""
+    import h5netcdf
+
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch, "grid.nc")
-        grid.to_netcdf(file, engine="scipy")
-        with xr.open_dataarray(file, engine="scipy") as found:
-            assert found.equals(grid)
-    return xr.__version__
+        _grid().to_netcdf(file, engine="h5netcdf")
+        _is_read(file)
+    return h5netcdf.__version__
+
+
+def zarr() -> str:
+    """A Zarr store, by the learners' reader."""
+    import zarr
+
+    with tempfile.TemporaryDirectory() as scratch:
+        store = Path(scratch, "grid.zarr")
+        _grid().to_dataset().to_zarr(store, consolidated=False)
+        _is_read(store)
+    return zarr.__version__
+
+
+def _is_read(file: Path) -> None:
+    """Holds what `academy` reads at a point of the grid against the grid."""
+    from academy.forecasting.reading import read_grid
+
+    panel = read_grid(file, point=(0, 5))
+    assert panel["t"].tolist() == [3.0 * n + 1 for n in range(36)]
 
 
 CHECKS = {
@@ -104,4 +154,8 @@ CHECKS = {
     "statsforecast": statsforecast,
     "neuralforecast": neuralforecast,
     "xarray": xarray,
+    "cftime": cftime,
+    "h5py": h5py,
+    "h5netcdf": h5netcdf,
+    "zarr": zarr,
 }
