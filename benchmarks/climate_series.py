@@ -20,8 +20,8 @@ Figures: the error relative to the seasonal naive's (geometric mean over the ser
 quantiles' loss over the seasonal naive's error, and the share of the truth in the 80 % interval,
 over all leads up to a horizon. Ratios are to the classical model that is best *at that horizon, on
 these very origins*: picked afterwards, which flatters it. Their intervals are those of
-`academy.forecasting.comparing`; of sealed series, Student's over the keys. What is done is kept in
-files, model by model: a run that broke off goes on, and `--table` prints what is there.
+`academy.forecasting.evaluation.comparing`; of sealed series, Student's over the keys. What is done
+is kept in files, model by model: a run that broke off goes on, and `--table` prints what is there.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ from scipy import stats
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "project_templates" / "academy"))
 
-from academy.forecasting.backtesting import Backtest
-from academy.forecasting.comparing import compare, coverage_interval
-from academy.forecasting.metrics import LEVELS
+from academy.forecasting.evaluation.backtesting import Backtest
+from academy.forecasting.evaluation.comparing import compare, coverage_interval
+from academy.forecasting.evaluation.metrics import LEVELS
 from academy.forecasting.rivals import RIVALS
 
 from benchmarks.climate_series_parts import panels, sealed

@@ -11,9 +11,10 @@ of more than a million origins. Two tables for each number of origins and each h
 - width: by how much the interval's upper end exceeds the ratio; median over the rounds, geometric
   mean over the worlds. What does not cover has no claim to be narrow.
 
-`--choose` is how the constants of `academy.forecasting.comparing` were found, on the worlds of the
-first table: of 175 combinations the one whose intervals are narrowest and held at least .90 in each
-of 108 cases, nine worlds by horizons by numbers of origins. The *fresh* worlds had no part in it.
+`--choose` is how the constants of `academy.forecasting.evaluation.comparing` were found, on the
+worlds of the first table: of 175 combinations the one whose intervals are narrowest and held at
+least .90 in each of 108 cases, nine worlds by horizons by numbers of origins. The *fresh* worlds
+had no part in it.
 numpy, scipy and rich are needed.
 """
 
@@ -36,7 +37,7 @@ from scipy import signal, stats
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "project_templates" / "academy"))
 
-from academy.forecasting import comparing
+from academy.forecasting.evaluation import comparing
 
 Values = np.ndarray[Any, np.dtype[np.float64]]
 #: From now's value, steps ahead, and the value a whole number of years before: a forecast.

@@ -36,11 +36,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from academy.datasets import Dataset
-from academy.forecasting.metrics import LEVELS, MEDIAN
-from academy.forecasting.panel import Panel
+from academy.forecasting.data.panel import Panel
+from academy.forecasting.data.series import SeriesError, as_series, step_number
+from academy.forecasting.evaluation.metrics import LEVELS, MEDIAN
 from academy.forecasting.rivals import RIVALS
-from academy.forecasting.series import SeriesError, as_series, step_number
-from academy.forecasting.statsforecast_models import MissingPackage
+from academy.forecasting.rivals.statsforecast_models import MissingPackage
 
 from advisors.climate_series import regression, yearly
 from advisors.climate_series.frames import Framed, Kind, anomalies, framed

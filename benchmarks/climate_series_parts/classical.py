@@ -22,9 +22,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from academy.forecasting.metrics import LEVELS
+from academy.forecasting.evaluation.metrics import LEVELS
 from academy.forecasting.rivals import RIVALS
-from academy.forecasting.statsforecast_models import versions
+from academy.forecasting.rivals.statsforecast_models import versions
 
 Array = npt.NDArray[np.float64]
 

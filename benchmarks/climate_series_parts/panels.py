@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from academy.forecasting.backtesting import Backtest, Forecaster, backtest
-from academy.forecasting.panel import Panel
-from academy.forecasting.reading import position
+from academy.forecasting.data.panel import Panel
+from academy.forecasting.data.reading import position
+from academy.forecasting.evaluation.backtesting import Backtest, Forecaster, backtest
 from academy.forecasting.rivals import RIVALS
 
 from benchmarks.climate_series_parts import classical
@@ -103,7 +103,7 @@ class Classical:
 
 def models(part: Part, folder: Path, seeds: int) -> Iterator[tuple[str, Callable[[], Backtest]]]:
     """Every model's name and what makes its backtest, quick ones first."""
-    from academy.forecasting.baseline import Baseline, Settings
+    from academy.forecasting.models.baseline import Baseline, Settings
 
     from advisors.climate_series.expert import Expert, Recipe
 

@@ -9,9 +9,8 @@ from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
-from academy.forecasting import naive
-from academy.forecasting.metrics import LEVELS, MEDIAN
-from academy.forecasting.rivals import RIVALS
+from academy.forecasting import RIVALS, naive
+from academy.forecasting.evaluation.metrics import LEVELS, MEDIAN
 
 from infra.publishing.climate_records import records
 from infra.publishing.climate_series import HORIZON, SEASON, build
@@ -52,7 +51,7 @@ def digest(worlds: list[tuple[dict[str, Array], dict[str, Array]]]) -> str:
 
 def forecast(model: str, history: Mapping[str, Array], seed: int = 0) -> Array:
     """Quantiles of all series of a key, (series, horizon, 19)."""
-    from academy.forecasting.baseline import Baseline, Settings
+    from academy.forecasting.models.baseline import Baseline, Settings
 
     from advisors.climate_series.expert import Expert, Recipe, arima
 

@@ -23,7 +23,7 @@ every origin before 2000, so it is left out. A year of the grid is a mean of Dec
 
 Two panels are published beside the sealed series: ``monthly``, of each record its longest run
 without an absent month, and ``grid``. What needs NetCDF is read by the learners' own
-`academy.forecasting.reading`. Nothing is interpolated.
+`academy.forecasting.data.reading`. Nothing is interpolated.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from academy.forecasting.panel import About, Panel
-from academy.forecasting.reading import read_grid
+from academy.forecasting.data.panel import About, Panel
+from academy.forecasting.data.reading import read_grid
 
 Values = npt.NDArray[np.float64]
 

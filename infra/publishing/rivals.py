@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from academy.errors import AcademyError
-from academy.forecasting import rivals, statsforecast_models
-from academy.forecasting.metrics import MEDIAN
+from academy.forecasting.evaluation.metrics import MEDIAN
+from academy.forecasting.rivals import roster, statsforecast_models
 
 from infra.publishing.climate_series import DECIMALS, HORIZON, PROJECT, SEASON, Sealed
 from infra.services.competition.checking.climate_series import LEVELS
@@ -76,23 +76,23 @@ def build(
     kept = _kept(before, digest, history)
     found: dict[str, dict[str, Any]] = {}
     computed, remarks = [], []
-    wanted = [name for name in rivals.RIVALS if slow or name in rivals.QUICK]
+    wanted = [name for name in roster.RIVALS if slow or name in roster.QUICK]
     try:
         made_by = {name: _versions(name) for name in wanted}
     except statsforecast_models.MissingPackage:
-        missing = [name for name in rivals.SLOW if name not in kept]
+        missing = [name for name in roster.SLOW if name not in kept]
         if missing:
             remarks.append(
                 f"{_listed(missing)}: no lines on the board. They need statsforecast, which is not "
                 "installed here. Install it and publish again"
             )
-        made_by = {name: _versions(name) for name in wanted if name in rivals.QUICK}
-    for name in rivals.RIVALS:
+        made_by = {name: _versions(name) for name in wanted if name in roster.QUICK}
+    for name in roster.RIVALS:
         if name in kept and kept[name]["made_by"] == made_by.get(name, kept[name]["made_by"]):
             found[name] = kept[name]
         elif name in made_by:
             computed.append(name)
-    slow_ones = [name for name in computed if name in rivals.SLOW]
+    slow_ones = [name for name in computed if name in roster.SLOW]
     try:
         _prepare(history, slow_ones, processes, report)
     except AcademyError as problem:
@@ -100,14 +100,14 @@ def build(
         remarks.append(f"{_listed(slow_ones)}: no lines on the board. {problem}")
         computed = [name for name in computed if name not in slow_ones]
     for name in computed:
-        made = rivals.RIVALS[name](history, HORIZON, season=SEASON, quantiles=True)
+        made = roster.RIVALS[name](history, HORIZON, season=SEASON, quantiles=True)
         found[name] = {
             "made_by": made_by[name],
             "forecasts": {
                 series: _told(quantiles, history[series].size) for series, quantiles in made.items()
             },
         }
-    names = tuple(name for name in rivals.RIVALS if name in found)
+    names = tuple(name for name in roster.RIVALS if name in found)
     document = {
         "version": VERSION,
         "answers": hashlib.sha256(sealed.vault[_ANSWERS]).hexdigest(),
@@ -136,7 +136,7 @@ def _prepare(
 ) -> None:
     """Computes what takes long, on all cores, into the library's cache."""
     if slow := tuple(names):
-        rivals.prepare(
+        roster.prepare(
             history,
             HORIZON,
             origins=0,
@@ -158,7 +158,7 @@ def _told(quantiles: Values, first: int) -> dict[str, Any]:
 
 
 def _versions(name: str) -> str:
-    if name in rivals.SLOW:
+    if name in roster.SLOW:
         return statsforecast_models.versions()
     return f"rivals {statsforecast_models.VERSION}, numpy {version('numpy')}"
 

@@ -45,9 +45,7 @@ import numpy as np
 import torch
 from academy import figures as style
 from academy.exercises import Exercise, journal
-from academy.forecasting import figures
-from academy.forecasting.backtesting import Scoreboard, backtest, one_by_one
-from academy.forecasting.rivals import RIVALS
+from academy.forecasting import RIVALS, Scoreboard, backtest, figures, one_by_one
 from IPython.display import Markdown
 from torch import nn
 
@@ -701,7 +699,8 @@ plt.show()
 # %% [markdown]
 # ## 6. Recover
 #
-# The baseline of this project (`academy.forecasting.baseline`) is a network that is told all that:
+# The baseline of this project (`academy.forecasting.models.baseline`) is a network that is told all
+# that:
 #
 # | cause | what it does about it |
 # |---|---|
@@ -713,7 +712,7 @@ plt.show()
 # Untrained, it *is* the damped anomaly. All that training can do is to improve on it, or not.
 
 # %%
-from academy.forecasting.baseline import Baseline, Settings
+from academy.forecasting.models.baseline import Baseline, Settings
 
 short = {} if FULL else {"epochs": EPOCHS, "networks": 1}
 model = Baseline(Settings(horizon=HORIZON, **short)).fit(known)
@@ -1016,8 +1015,8 @@ sure = Exercise(
 sure.predict(...)
 
 # %%
-from academy.forecasting.comparing import coverage_interval
-from academy.forecasting.metrics import LEVELS
+from academy.forecasting import LEVELS
+from academy.forecasting.evaluation.comparing import coverage_interval
 from scipy.stats import norm
 
 darwin = panel.select("darwin")
@@ -1167,7 +1166,7 @@ tries = Exercise(
 tries.predict(...)
 
 # %%
-from academy.forecasting.comparing import compare
+from academy.forecasting import compare
 
 
 def too_sure(one, other, leads):
@@ -1222,7 +1221,7 @@ plt.show()
 
 # %%
 from academy.errors import AcademyError
-from academy.forecasting.reading import read_csv
+from academy.forecasting import read_csv
 
 file = data.folder / "practice" / "carbon.csv"  # put your own file here
 try:

@@ -21,11 +21,9 @@ from pathlib import Path
 
 from academy.datasets import Dataset
 from academy.errors import AcademyError
-from academy.forecasting.backtesting import backtest
-from academy.forecasting.baseline import Baseline, Settings
-from academy.forecasting.comparing import compare
-from academy.forecasting.panel import Panel
-from academy.forecasting.rivals import QUICK, RIVALS
+from academy.forecasting import RIVALS, Panel, backtest, compare
+from academy.forecasting.models.baseline import Baseline, Settings
+from academy.forecasting.rivals import QUICK
 from academy.training import checkpoints, ranks
 
 ranks.one_process_per_gpu()

@@ -15,14 +15,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from academy.forecasting import climatology, damped_anomaly, evaluate, holdout, leakage
-from academy.forecasting.baseline import Baseline, Settings
-from academy.forecasting.departures import moments
-from academy.forecasting.metrics import LEVELS, MEDIAN
+from academy.forecasting import climatology, damped_anomaly, evaluate, holdout
+from academy.forecasting.data.panel import Panel
+from academy.forecasting.data.series import SeriesError
+from academy.forecasting.evaluation import leakage
+from academy.forecasting.evaluation.metrics import LEVELS, MEDIAN
+from academy.forecasting.models.baseline import Baseline, Settings
+from academy.forecasting.models.departures import moments
+from academy.forecasting.models.training import (
+    CheckpointError,
+    Interrupted,
+    TrainingError,
+    learning_rate,
+)
 from academy.forecasting.naive import seasonal_naive_drift
-from academy.forecasting.panel import Panel
-from academy.forecasting.series import SeriesError
-from academy.forecasting.training import CheckpointError, Interrupted, TrainingError, learning_rate
 from academy.training.settings import SettingsError
 from academy.training.weights import ModelError
 from hypothesis import given, settings
@@ -503,7 +509,7 @@ def test_it_learns_in_a_thread_too(fitted):
 
 def test_a_loss_that_is_no_number_ends_training_with_advice(monkeypatch):
     monkeypatch.setattr(
-        "academy.forecasting.training.pinball",
+        "academy.forecasting.models.training.pinball",
         lambda quantiles, _: quantiles * float("nan"),
     )
     with pytest.raises(TrainingError, match="Try a lower learning_rate"):

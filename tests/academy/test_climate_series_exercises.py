@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 from academy.exercises import Exercise
-from academy.forecasting import leakage
-from academy.forecasting.metrics import LEVELS
+from academy.forecasting.evaluation import leakage
+from academy.forecasting.evaluation.metrics import LEVELS
 
 NOTEBOOK = Path(__file__).parents[2] / "project_templates/climate_series/climate_series.py"
 

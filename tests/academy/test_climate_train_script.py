@@ -11,15 +11,15 @@ import tarfile
 import time
 from pathlib import Path
 
+import academy
 import numpy as np
 import pytest
 from academy.datasets import Dataset
-from academy.forecasting import training
-from academy.forecasting.baseline import Baseline
-from academy.forecasting.panel import Panel
+from academy.forecasting.data.panel import Panel
+from academy.forecasting.models.baseline import Baseline
 from academy.training import checkpoints
 
-LIBRARY = Path(training.__file__).parents[2]
+LIBRARY = Path(academy.__file__).parents[1]
 SCRIPT = LIBRARY.parent / "climate_series" / "train.py"
 MONTHS, HORIZON = 200, 6
 SHORT = {"epochs": 2, "networks": 1, "width": 8, "origins": 10}

@@ -7,8 +7,11 @@ import itertools
 
 import numpy as np
 import pytest
-from academy.forecasting import backtesting, climatology, metrics, scores, seasonal_naive
-from academy.forecasting.backtesting import (
+from academy.forecasting import climatology, seasonal_naive
+from academy.forecasting.data.panel import Panel
+from academy.forecasting.data.series import SeriesError
+from academy.forecasting.evaluation import backtesting, metrics, scores
+from academy.forecasting.evaluation.backtesting import (
     Backtest,
     Known,
     Scoreboard,
@@ -16,9 +19,7 @@ from academy.forecasting.backtesting import (
     backtest,
     one_by_one,
 )
-from academy.forecasting.metrics import LEVELS, MEDIAN
-from academy.forecasting.panel import Panel
-from academy.forecasting.series import SeriesError
+from academy.forecasting.evaluation.metrics import LEVELS, MEDIAN
 from hypothesis import given
 from hypothesis import strategies as st
 

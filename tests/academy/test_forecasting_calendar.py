@@ -7,10 +7,10 @@ from datetime import date
 
 import numpy as np
 import pytest
-from academy.forecasting import calendar_features as module
-from academy.forecasting.calendar_features import features, features_of, month_of_year
-from academy.forecasting.panel import Panel
-from academy.forecasting.series import SeriesError, times
+from academy.forecasting.data import calendar_features as module
+from academy.forecasting.data.calendar_features import features, features_of, month_of_year
+from academy.forecasting.data.panel import Panel
+from academy.forecasting.data.series import SeriesError, times
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -8,9 +8,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from academy.forecasting import climatology, comparing, seasonal_naive
-from academy.forecasting.backtesting import Backtest, backtest, one_by_one
-from academy.forecasting.comparing import (
+from academy.forecasting import climatology, seasonal_naive
+from academy.forecasting.data.series import SeriesError
+from academy.forecasting.evaluation import comparing
+from academy.forecasting.evaluation.backtesting import Backtest, backtest, one_by_one
+from academy.forecasting.evaluation.comparing import (
     LEAST_ORIGINS,
     TIE,
     Share,
@@ -21,8 +23,7 @@ from academy.forecasting.comparing import (
     reliability_intervals,
     student_quantile,
 )
-from academy.forecasting.metrics import LEVELS, MEDIAN
-from academy.forecasting.series import SeriesError
+from academy.forecasting.evaluation.metrics import LEVELS, MEDIAN
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats

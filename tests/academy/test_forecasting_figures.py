@@ -12,12 +12,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from academy.forecasting import figures
-from academy.forecasting.backtesting import backtest, one_by_one
-from academy.forecasting.comparing import compare, reliability_intervals
-from academy.forecasting.metrics import LEVELS
+from academy.forecasting.data.panel import About, Panel
+from academy.forecasting.data.series import SeriesError
+from academy.forecasting.evaluation.backtesting import backtest, one_by_one
+from academy.forecasting.evaluation.comparing import compare, reliability_intervals
+from academy.forecasting.evaluation.metrics import LEVELS
 from academy.forecasting.naive import climatology, seasonal_naive
-from academy.forecasting.panel import About, Panel
-from academy.forecasting.series import SeriesError
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.colors import to_hex

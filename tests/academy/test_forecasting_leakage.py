@@ -8,9 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from academy.errors import AcademyError
-from academy.forecasting import climatology, leakage, seasonal_naive, splits
-from academy.forecasting.backtesting import one_by_one
-from academy.forecasting.leakage import (
+from academy.forecasting import climatology, seasonal_naive
+from academy.forecasting.data.panel import Panel
+from academy.forecasting.data.series import SeriesError
+from academy.forecasting.evaluation import leakage, splits
+from academy.forecasting.evaluation.backtesting import one_by_one
+from academy.forecasting.evaluation.leakage import (
     LeakError,
     LeakReport,
     check_forecaster,
@@ -18,8 +21,6 @@ from academy.forecasting.leakage import (
     check_split,
     check_transform,
 )
-from academy.forecasting.panel import Panel
-from academy.forecasting.series import SeriesError
 from hypothesis import given
 from hypothesis import strategies as st
 

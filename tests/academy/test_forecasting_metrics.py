@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 import utilsforecast.losses as theirs
 from academy.errors import AcademyError
-from academy.forecasting import metrics
-from academy.forecasting.metrics import (
+from academy.forecasting.data.series import SeriesError
+from academy.forecasting.evaluation import metrics
+from academy.forecasting.evaluation.metrics import (
     LEVELS,
     MEDIAN,
     coverage,
@@ -23,7 +24,6 @@ from academy.forecasting.metrics import (
     smape,
     wql,
 )
-from academy.forecasting.series import SeriesError
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from academy.forecasting import panel as panel_module
-from academy.forecasting import panel_files
-from academy.forecasting.panel import About, MissingSeries, Panel
-from academy.forecasting.series import SEASONS, SeriesError, as_series, times
+from academy.forecasting.data import panel as panel_module
+from academy.forecasting.data import panel_files
+from academy.forecasting.data.panel import About, MissingSeries, Panel
+from academy.forecasting.data.series import SEASONS, SeriesError, as_series, times
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

@@ -8,10 +8,16 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 import torch
-from academy.forecasting import metrics
-from academy.forecasting import quantiles as module
-from academy.forecasting.quantiles import LEVELS, QuantileHead, ascending, pinball, pinball_loss
-from academy.forecasting.series import SeriesError
+from academy.forecasting.data.series import SeriesError
+from academy.forecasting.evaluation import metrics
+from academy.forecasting.models import quantiles as module
+from academy.forecasting.models.quantiles import (
+    LEVELS,
+    QuantileHead,
+    ascending,
+    pinball,
+    pinball_loss,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays

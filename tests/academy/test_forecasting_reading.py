@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from academy.errors import AcademyError
-from academy.forecasting import reading_table
-from academy.forecasting.panel import About
-from academy.forecasting.reading import read_csv
-from academy.forecasting.series import SeriesError, times
+from academy.forecasting.data import reading_table
+from academy.forecasting.data.panel import About
+from academy.forecasting.data.reading import read_csv
+from academy.forecasting.data.series import SeriesError, times
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 

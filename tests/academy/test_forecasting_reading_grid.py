@@ -16,10 +16,10 @@ import pandas as pd
 import pytest
 import xarray
 from academy.errors import AcademyError
-from academy.forecasting import grid_axes, reading_grid
-from academy.forecasting.panel import About
-from academy.forecasting.reading import position, read_grid
-from academy.forecasting.series import SeriesError
+from academy.forecasting.data import grid_axes, reading_grid
+from academy.forecasting.data.panel import About
+from academy.forecasting.data.reading import position, read_grid
+from academy.forecasting.data.series import SeriesError
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 

@@ -13,13 +13,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 from academy.errors import AcademyError
-from academy.forecasting import naive, past_errors, rival_cache, statsforecast_models
-from academy.forecasting.backtesting import backtest
-from academy.forecasting.leakage import check_forecaster
-from academy.forecasting.metrics import LEVELS, MEDIAN
-from academy.forecasting.panel import Panel
-from academy.forecasting.rivals import QUICK, RIVALS, SLOW, prepare
-from academy.forecasting.series import SeriesError
+from academy.forecasting import naive
+from academy.forecasting.data.panel import Panel
+from academy.forecasting.data.series import SeriesError
+from academy.forecasting.evaluation.backtesting import backtest
+from academy.forecasting.evaluation.leakage import check_forecaster
+from academy.forecasting.evaluation.metrics import LEVELS, MEDIAN
+from academy.forecasting.rivals import (
+    QUICK,
+    RIVALS,
+    SLOW,
+    cache,
+    past_errors,
+    prepare,
+    statsforecast_models,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -55,9 +63,11 @@ def test_there_are_eight_from_the_simplest_on():
     assert all(rival.name == name and rival.about for name, rival in RIVALS.items())
 
 
-@pytest.mark.parametrize("module", ["rivals", "past_errors", "statsforecast_models", "rival_cache"])
+@pytest.mark.parametrize("module", ["roster", "past_errors", "statsforecast_models", "cache"])
 def test_the_examples_in_the_docstrings_run(module):
-    assert doctest.testmod(importlib.import_module(f"academy.forecasting.{module}")).failed == 0
+    assert (
+        doctest.testmod(importlib.import_module(f"academy.forecasting.rivals.{module}")).failed == 0
+    )
 
 
 def test_the_quick_ones_need_nothing_but_numpy():
@@ -240,7 +250,7 @@ def test_what_was_said_once_is_not_asked_again(asked, monkeypatch):
 def test_a_damaged_file_is_made_anew(asked, content):
     past = record(48)
     first = RIVALS["AutoETS"].of(past, 12)
-    [file] = rival_cache.folder().rglob("*.npy")
+    [file] = cache.folder().rglob("*.npy")
     whole = file.read_bytes()
     file.write_bytes(content)
     assert np.array_equal(RIVALS["AutoETS"].of(past, 12), first)
@@ -251,7 +261,7 @@ def test_a_damaged_file_is_made_anew(asked, content):
 def test_what_is_no_forecast_is_made_anew(asked, wrong):
     past = record(48)
     first = RIVALS["AutoETS"].of(past, 12)
-    [file] = rival_cache.folder().rglob("*.npy")
+    [file] = cache.folder().rglob("*.npy")
     np.save(file, wrong)
     assert np.array_equal(RIVALS["AutoETS"].of(past, 12), first)
 
@@ -324,7 +334,7 @@ def test_a_model_without_a_finite_forecast_is_an_error_in_words(monkeypatch):
     monkeypatch.setattr(models.AutoARIMA, "forecast", forecast)
     with pytest.raises(AcademyError, match="AutoARIMA finds no model of a series of 48 values"):
         RIVALS["AutoARIMA"].of(record(48), 3)
-    assert not list(rival_cache.folder().rglob("*.npy"))
+    assert not list(cache.folder().rglob("*.npy"))
 
 
 # --- many of them ---------------------------------------------------------------------------------
@@ -352,7 +362,7 @@ def test_a_backtest_that_was_prepared_asks_nobody(monkeypatch):
 def test_a_series_that_is_too_short_is_told_before_anything_is_computed():
     with pytest.raises(SeriesError, match="b has 20 values; AutoETS needs 24"):
         prepare({"a": record(60), "b": record(20)}, 6, origins=0)
-    assert not rival_cache.folder().exists()
+    assert not cache.folder().exists()
 
 
 @pytest.mark.parametrize(
@@ -371,5 +381,5 @@ def test_a_process_that_does_not_answer_is_an_error(asked, monkeypatch, tmp_path
     # Longer than what a pipe holds: it cannot be written to who does not read.
     with pytest.raises(AcademyError, match=words):
         prepare({"a": record(9000)}, 6, origins=0, names=("AutoETS",), processes=1)
-    assert not list(Path(rival_cache.folder()).rglob("*.npy"))
+    assert not list(Path(cache.folder()).rglob("*.npy"))
     assert asked.times == 0

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from academy.errors import AcademyError
-from academy.forecasting import naive, series
-from academy.forecasting.series import (
+from academy.forecasting import naive
+from academy.forecasting.data import series
+from academy.forecasting.data.series import (
     LABELS,
     SEASONS,
     SeriesError,

@@ -8,9 +8,9 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from academy.forecasting.panel import Panel
-from academy.forecasting.series import SeriesError
-from academy.forecasting.windows import Windows, collate, holdout, windows
+from academy.forecasting.data.panel import Panel
+from academy.forecasting.data.series import SeriesError
+from academy.forecasting.data.windows import Windows, collate, holdout, windows
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,7 +23,7 @@ def marked(lengths: list[int]) -> Panel:
 
 
 def test_the_examples_in_the_docstrings_run():
-    assert doctest.testmod(importlib.import_module("academy.forecasting.windows")).failed == 0
+    assert doctest.testmod(importlib.import_module("academy.forecasting.data.windows")).failed == 0
 
 
 @given(LENGTHS, st.integers(1, 8), st.integers(1, 8), st.integers(1, 5))

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from academy.forecasting import leakage
-from academy.forecasting.metrics import LEVELS
-from academy.forecasting.panel import Panel
-from academy.forecasting.series import SeriesError
+from academy.forecasting.data.panel import Panel
+from academy.forecasting.data.series import SeriesError
+from academy.forecasting.evaluation import leakage
+from academy.forecasting.evaluation.metrics import LEVELS
 
 from advisors.climate_series import expert
 from advisors.climate_series.expert import Expert, Recipe

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from academy.forecasting.backtesting import Backtest, backtest
-from academy.forecasting.panel import Panel
+from academy.forecasting.data.panel import Panel
+from academy.forecasting.evaluation.backtesting import Backtest, backtest
 from academy.forecasting.rivals import RIVALS
 from rich.console import Console
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from academy.forecasting import rival_cache, rivals, statsforecast_models
+from academy.forecasting.rivals import cache, roster, statsforecast_models
 from moto import mock_aws
 
 from infra.cli import publish
@@ -66,14 +66,14 @@ def test_the_lines_are_computed_once(cohort: Cohort, monkeypatch: pytest.MonkeyP
     told = cohort.publish()
     assert told[0].startswith("data of climate-series: ")
     assert told[1:] == ["rivals of climate-series: 5 lines on the board, 5 computed"]
-    assert list(cohort.rivals()) == list(rivals.QUICK)
+    assert list(cohort.rivals()) == list(roster.QUICK)
     before = cohort.there("vault")
     assert set(before) == {
         *(f"{ANSWERS}{name}" for name in ("answers.csv", "scales.json", "rivals.json")),
         "keys/climate-series.key",
     }
 
-    monkeypatch.setattr(rivals, "RIVALS", dict.fromkeys(rivals.RIVALS))
+    monkeypatch.setattr(roster, "RIVALS", dict.fromkeys(roster.RIVALS))
     again = cohort.publish()
     assert again == [told[0], "rivals of climate-series: 5 lines on the board, unchanged"]
     assert cohort.there("vault") == before
@@ -90,7 +90,7 @@ def test_the_slow_three_come_with_progress_and_stay(
     def forecast(_name: str, past: Any, horizon: int, _season: int) -> Any:
         return past[-1:, None].repeat(19, 1).repeat(horizon, 0)
 
-    monkeypatch.setattr(rival_cache, "fill", fill)
+    monkeypatch.setattr(cache, "fill", fill)
     monkeypatch.setattr(statsforecast_models, "versions", lambda: "statsforecast 0")
     monkeypatch.setattr(statsforecast_models, "forecast", forecast)
     cohort.publish()
@@ -98,7 +98,7 @@ def test_the_slow_three_come_with_progress_and_stay(
     assert told[1] == "rivals of climate-series: 8 lines on the board, 3 computed"
     assert cohort.progress[0] == "rivals of climate-series: 0 of 24"
     assert cohort.progress[-1] == "rivals of climate-series: 24 of 24"
-    assert list(cohort.rivals()) == list(rivals.RIVALS)
+    assert list(cohort.rivals()) == list(roster.RIVALS)
     # Who leaves them out takes them from nobody.
     assert cohort.publish()[1] == "rivals of climate-series: 8 lines on the board, unchanged"
 

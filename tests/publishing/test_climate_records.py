@@ -11,9 +11,9 @@ import pytest
 import xarray
 from academy.datasets import Dataset
 from academy.errors import DatasetError
+from academy.forecasting.data.panel import Panel
+from academy.forecasting.data.reading import position, read_csv
 from academy.forecasting.naive import fit_climatology
-from academy.forecasting.panel import Panel
-from academy.forecasting.reading import position, read_csv
 
 from infra.publishing import climate_records as public
 from infra.publishing import climate_series as sealing

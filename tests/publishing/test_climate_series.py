@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 import pytest
 from academy.forecasting import climatology, damped_anomaly, evaluate
-from academy.forecasting.baseline import Baseline
+from academy.forecasting.models.baseline import Baseline
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

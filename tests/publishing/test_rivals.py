@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 from academy.errors import AcademyError
-from academy.forecasting import metrics, statsforecast_models
-from academy.forecasting import rivals as library
-from academy.forecasting.metrics import LEVELS, MEDIAN
+from academy.forecasting.evaluation import metrics
+from academy.forecasting.evaluation.metrics import LEVELS, MEDIAN
+from academy.forecasting.rivals import roster as library
+from academy.forecasting.rivals import statsforecast_models
 
 from infra.publishing import climate_series, rivals
 from infra.publishing.climate_series import HISTORY, HORIZON, Sealed
@@ -58,7 +59,7 @@ class Statsforecast:
         self.is_of("1")
         monkeypatch.setattr(statsforecast_models, "forecast", self)
         # In this process, so that the counting is seen.
-        monkeypatch.setattr(library.rival_cache, "fill", lambda *_, **__: 0)
+        monkeypatch.setattr(library.cache, "fill", lambda *_, **__: 0)
 
     def is_of(self, version: str) -> None:
         self.monkeypatch.setattr(statsforecast_models, "versions", lambda: f"s {version}")
@@ -234,7 +235,7 @@ def test_what_fails_is_told_and_the_others_stand(
     def fill(*_: Any, **__: Any) -> int:
         raise AcademyError("A rival could not be computed: it is so")
 
-    monkeypatch.setattr(library.rival_cache, "fill", fill)
+    monkeypatch.setattr(library.cache, "fill", fill)
     found = rivals.build(sealed())
     assert found.rivals == library.QUICK
     [remark] = found.remarks

@@ -94,12 +94,19 @@ def test_the_library_imports_nothing_of_the_infrastructure():
             assert not line.strip().startswith(("import infra", "from infra")), file
 
 
-def test_a_projects_template_is_notebook_script_and_readme():
+#: The files of a project in a learner's home.
+CLIMATE_SERIES = (
+    "README.md",
+    "appendices/neuralforecast_nhits.ipynb",
+    "appendices/statsforecast_rivals.ipynb",
+    "climate_series.ipynb",
+    "train.py",
+)
+
+
+def test_a_projects_template_is_notebooks_script_and_readme():
     found = templates.files("climate-series")
-    assert set(found) == {
-        f"templates/climate-series/{name}"
-        for name in ("climate_series.ipynb", "train.py", "README.md")
-    }
+    assert set(found) == {f"templates/climate-series/{name}" for name in CLIMATE_SERIES}
     assert templates.files("climate-series") == found
     notebook = nbformat.reads(found["templates/climate-series/climate_series.ipynb"].decode(), 4)
     nbformat.validate(notebook)
@@ -216,7 +223,7 @@ def test_a_home_has_the_welcome_and_a_folder_for_each_project():
         f"climate_series/{name}": templates.files("climate-series")[
             f"templates/climate-series/{name}"
         ]
-        for name in ("climate_series.ipynb", "train.py", "README.md")
+        for name in CLIMATE_SERIES
     }
     both = templates.home_files(PROJECTS)
     assert len(both) == 1 + sum(len(templates.files(project)) for project in PROJECTS)

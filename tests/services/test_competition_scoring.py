@@ -464,7 +464,7 @@ def test_history_is_in_the_order_of_time_and_only_the_newest_are_told() -> None:
 
 
 def test_each_ratio_counts_as_in_the_learners_own_metric() -> None:
-    from academy.forecasting import metrics
+    from academy.forecasting.evaluation import metrics
 
     history = {"a": [1.0, 2.0, 3.0, 5.0], "b": [1.0, 2.0, 3.0, 5.0]}
     actual = {"a": [5.0, 7.0], "b": [5.0, 7.0]}

@@ -110,7 +110,7 @@ def dataset(project: str | None = None) -> Dataset | LandCover:
         For ``land-cover``: with ``.folder``, ``.task``, ``.train``, ``.held_out``, ``.split()``.
     Dataset
         For ``climate-series``: with ``.folder``, ``.task``, ``.history``,
-        ``.sample_submission``, ``.practice``.
+        ``.sample_submission``, ``.practice``, and open records in ``.panel``.
 
     Raises
     ------

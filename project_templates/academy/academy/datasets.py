@@ -20,7 +20,7 @@ import numpy.typing as npt
 from academy.errors import DatasetError
 
 if TYPE_CHECKING:
-    from academy.forecasting.panel import Panel
+    from academy.forecasting.data.panel import Panel
     from academy.land_cover.project import LandCover
 
 Array = npt.NDArray[np.float64]
@@ -113,7 +113,7 @@ class Dataset:
         Their values stay on disk until they are looked at. Each series says its unit, source and
         licence: ``data.panel["monthly"].about("ocean")``.
         """
-        from academy.forecasting.panel import Panel
+        from academy.forecasting.data.panel import Panel
 
         found = {
             table.parent.name: Panel.open(table.parent)

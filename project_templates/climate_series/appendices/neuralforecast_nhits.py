@@ -34,13 +34,10 @@ import pandas as pd
 import torch
 from academy import figures as style
 from academy.exercises import Exercise
-from academy.forecasting import figures
-from academy.forecasting.backtesting import Scoreboard, backtest
-from academy.forecasting.baseline import Baseline, Settings
-from academy.forecasting.comparing import compare
-from academy.forecasting.metrics import LEVELS, MEDIAN
+from academy.forecasting import LEVELS, RIVALS, Scoreboard, backtest, compare, figures
+from academy.forecasting.evaluation.metrics import MEDIAN
+from academy.forecasting.models.baseline import Baseline, Settings
 from academy.forecasting.naive import fit_climatology
-from academy.forecasting.rivals import RIVALS
 
 try:
     from neuralforecast import NeuralForecast

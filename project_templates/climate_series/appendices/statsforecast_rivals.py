@@ -27,10 +27,8 @@ import numpy as np
 import pandas as pd
 from academy import figures as style
 from academy.exercises import Exercise
-from academy.forecasting import figures
-from academy.forecasting.backtesting import Scoreboard, backtest, one_by_one
-from academy.forecasting.comparing import compare
-from academy.forecasting.rivals import QUICK, RIVALS, SLOW, prepare
+from academy.forecasting import RIVALS, Scoreboard, backtest, compare, figures, one_by_one
+from academy.forecasting.rivals import QUICK, SLOW, prepare
 
 try:
     from statsforecast import StatsForecast, models
@@ -161,7 +159,7 @@ figures.forest([compare(first, each) for each in others])
 plt.show()
 
 # %% [markdown]
-# Nothing is settled, for or against anybody: two years overlap with the next two, and a dozen
+# Between those at the top nothing is settled: two years overlap with the next two, and a dozen
 # origins are worth a handful. The walk has 120, and more months. What the figure does show: there
 # is no sign that choosing among hundreds of models by AICc helps here.
 #

@@ -16,7 +16,7 @@ def academy() -> str:
     """The learners' library: scores a forecast, packs and unpacks a job's code."""
     import academy.job
     import numpy as np
-    from academy.forecasting import metrics
+    from academy.forecasting.evaluation import metrics
     from academy.packing import pack, unpack
 
     with tempfile.TemporaryDirectory() as scratch:

@@ -142,7 +142,7 @@ def zarr() -> str:
 
 def _is_read(file: Path) -> None:
     """Holds what `academy` reads at a point of the grid against the grid."""
-    from academy.forecasting.reading import read_grid
+    from academy.forecasting.data.reading import read_grid
 
     panel = read_grid(file, point=(0, 5))
     assert panel["t"].tolist() == [3.0 * n + 1 for n in range(36)]

@@ -1,13 +1,18 @@
 """Forecasting: panels of series, rivals to beat, and what a forecast is worth.
 
-What needs torch stands apart, so that measuring does not: `academy.forecasting.baseline`,
-`academy.forecasting.quantiles`.
+What needs torch stands apart, so that measuring does not: `academy.forecasting.models.baseline`,
+`academy.forecasting.models.quantiles`.
 """
 
-from academy.forecasting import calendar_features, leakage
-from academy.forecasting.backtesting import Backtest, backtest, one_by_one
-from academy.forecasting.comparing import Paired, compare, compare_by_lead
-from academy.forecasting.metrics import (
+from academy.forecasting.data import calendar_features
+from academy.forecasting.data.panel import About, Panel
+from academy.forecasting.data.reading import read_csv, read_grid
+from academy.forecasting.data.series import SeriesError
+from academy.forecasting.data.windows import Windows, holdout, windows
+from academy.forecasting.evaluation import leakage
+from academy.forecasting.evaluation.backtesting import Backtest, backtest, one_by_one
+from academy.forecasting.evaluation.comparing import Paired, compare, compare_by_lead
+from academy.forecasting.evaluation.metrics import (
     LEVELS,
     coverage,
     evaluate,
@@ -21,18 +26,14 @@ from academy.forecasting.metrics import (
     smape,
     wql,
 )
+from academy.forecasting.evaluation.scores import Scoreboard
 from academy.forecasting.naive import (
     climatology,
     damped_anomaly,
     seasonal_naive,
     seasonal_naive_drift,
 )
-from academy.forecasting.panel import About, Panel
-from academy.forecasting.reading import read_csv, read_grid
 from academy.forecasting.rivals import RIVALS
-from academy.forecasting.scores import Scoreboard
-from academy.forecasting.series import SeriesError
-from academy.forecasting.windows import Windows, holdout, windows
 
 __all__ = [
     "LEVELS",

@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from academy.figures import INK, MODEL, MUTED, NAIVE, PAST
-from academy.forecasting.comparing import TIE, Paired, compare_by_lead
-from academy.forecasting.results import Backtest
-from academy.forecasting.scores import Scores
+from academy.forecasting.evaluation.comparing import TIE, Paired, compare_by_lead
+from academy.forecasting.evaluation.results import Backtest
+from academy.forecasting.evaluation.scores import Scores
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

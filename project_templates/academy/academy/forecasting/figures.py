@@ -14,8 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 from academy.figures import MODEL, MUTED, NAIVE, PAST, TRUTH
-from academy.forecasting import metrics
-from academy.forecasting.comparing import Share, reliability_intervals
 from academy.forecasting.comparison_figures import (
     COLOURS,
     MARKERS,
@@ -25,11 +23,13 @@ from academy.forecasting.comparison_figures import (
     ratios,
     skill_by_lead,
 )
-from academy.forecasting.metrics import LEVELS, MEDIAN
+from academy.forecasting.data.panel import Panel
+from academy.forecasting.data.series import Array, SeriesError, as_series
+from academy.forecasting.evaluation import metrics
+from academy.forecasting.evaluation.comparing import Share, reliability_intervals
+from academy.forecasting.evaluation.metrics import LEVELS, MEDIAN
+from academy.forecasting.evaluation.results import Backtest
 from academy.forecasting.naive import fit_climatology
-from academy.forecasting.panel import Panel
-from academy.forecasting.results import Backtest
-from academy.forecasting.series import Array, SeriesError, as_series
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -227,7 +227,7 @@ def fan(
     past
         Shape (n,); its last `shown` values are drawn.
     quantiles
-        Shape (horizon, 19), at `academy.forecasting.metrics.LEVELS`.
+        Shape (horizon, 19), at `academy.forecasting.evaluation.metrics.LEVELS`.
     truth
         Shape (horizon,): what came, if it is known.
     times

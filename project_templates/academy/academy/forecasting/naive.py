@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from academy.forecasting.series import Array, as_series
+from academy.forecasting.data.series import Array, SeriesError, as_series
 
 __all__ = [
     "as_series",
@@ -95,12 +95,12 @@ def fit_climatology(past: Array, horizon: int, season: int, degree: int) -> Arra
 
 def _checked(history: npt.ArrayLike, horizon: int, season: int, seasons: int) -> Array:
     if horizon < 1:
-        raise ValueError(f"horizon is {horizon}; it must be at least 1")
+        raise SeriesError(f"horizon is {horizon}; it must be at least 1")
     if season < 1:
-        raise ValueError(f"season is {season}; it must be at least 1")
+        raise SeriesError(f"season is {season}; it must be at least 1")
     past = as_series(history, "history")
     if past.size < season * seasons:
-        raise ValueError(
+        raise SeriesError(
             f"history has {past.size} values; {season * seasons} needed (season {season})"
         )
     return past

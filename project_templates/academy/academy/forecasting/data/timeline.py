@@ -1,8 +1,8 @@
 """From moments and values as a file has them to series at equal steps: refused, split or cut.
 
-The reading functions (`academy.forecasting.reading`) share this. A step is a calendar month, year,
-day, or seven days; two rows in one step are duplicates, a step without a row is a gap. A missing
-value is a step without a row.
+The reading functions (`academy.forecasting.data.reading`) share this. A step is a calendar month,
+year, day, or seven days; two rows in one step are duplicates, a step without a row is a gap. A
+missing value is a step without a row.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from academy.forecasting.panel import About, Panel
-from academy.forecasting.series import (
+from academy.forecasting.data.panel import About, Panel
+from academy.forecasting.data.series import (
     LABELS,
     Array,
     Frequency,

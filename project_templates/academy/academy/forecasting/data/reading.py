@@ -4,7 +4,7 @@ Both are strict: what cannot be read without guessing is refused, in words. Noth
 see `read_csv` for why.
 """
 
-from academy.forecasting.reading_grid import position, read_grid
-from academy.forecasting.reading_table import read_csv
+from academy.forecasting.data.reading_grid import position, read_grid
+from academy.forecasting.data.reading_table import read_csv
 
 __all__ = ["position", "read_csv", "read_grid"]

@@ -25,8 +25,8 @@ import numpy as np
 import numpy.typing as npt
 
 from academy.errors import AcademyError
-from academy.forecasting import statsforecast_models
-from academy.forecasting.metrics import LEVELS
+from academy.forecasting.evaluation.metrics import LEVELS
+from academy.forecasting.rivals import statsforecast_models
 
 Array = npt.NDArray[np.float64]
 

@@ -3,7 +3,7 @@
 At each of many *origins* the forecaster gets the series up to there, and nothing else, and
 forecasts the next `horizon` steps. The last origin stands `horizon` steps before the end of each
 series, the others `step` steps apart before it. Origins that are closer than the horizon overlap:
-sixty of them are far fewer than sixty independent tries. `academy.forecasting.comparing` knows.
+sixty of them are far fewer than sixty independent tries. `academy.forecasting.compare` knows.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from academy.forecasting.metrics import LEVELS, MEDIAN
-from academy.forecasting.origins import Known, Moment, ends_that_differ, moments
-from academy.forecasting.origins import frame as origin_frame
-from academy.forecasting.results import Backtest
-from academy.forecasting.scores import Scoreboard, Scores
-from academy.forecasting.series import Array, SeriesError, as_series
+from academy.forecasting.data.series import Array, SeriesError, as_series
+from academy.forecasting.evaluation.metrics import LEVELS, MEDIAN
+from academy.forecasting.evaluation.origins import Known, Moment, ends_that_differ, moments
+from academy.forecasting.evaluation.origins import frame as origin_frame
+from academy.forecasting.evaluation.results import Backtest
+from academy.forecasting.evaluation.scores import Scoreboard, Scores
 
 __all__ = [
     "FEWEST_ORIGINS",
@@ -63,7 +63,8 @@ def one_by_one(
     Parameters
     ----------
     forecast
-        Gives (horizon,), or quantiles (horizon, 19); all of `academy.forecasting.naive` will do.
+        Gives (horizon,), or quantiles (horizon, 19); all of
+        `academy.forecasting.naive` will do.
     season
         In steps; without it, the season of what is backtested.
     options

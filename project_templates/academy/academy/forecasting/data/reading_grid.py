@@ -17,12 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 from academy.errors import AcademyError, install
-from academy.forecasting import timeline
-from academy.forecasting.grid_axes import Grid, cell_edges, is_time, moments_of, outer, overlap
-from academy.forecasting.panel import About, Panel
-from academy.forecasting.panel_files import clipped
-from academy.forecasting.series import Array, SeriesError, as_frequency, shown
-from academy.forecasting.timeline import Duplicates, Gaps, Order
+from academy.forecasting.data import timeline
+from academy.forecasting.data.grid_axes import Grid, cell_edges, is_time, moments_of, outer, overlap
+from academy.forecasting.data.panel import About, Panel
+from academy.forecasting.data.panel_files import clipped
+from academy.forecasting.data.series import Array, SeriesError, as_frequency, shown
+from academy.forecasting.data.timeline import Duplicates, Gaps, Order
 
 #: Values that are read at most (1.6 GB): a small file may claim to hold any number of them.
 MOST_VALUES = 200_000_000

@@ -21,9 +21,9 @@ import torch
 from torch import Tensor, nn
 
 from academy.errors import AcademyError
-from academy.forecasting.quantiles import pinball
-from academy.forecasting.series import Array
-from academy.forecasting.settings import Settings
+from academy.forecasting.data.series import Array
+from academy.forecasting.models.quantiles import pinball
+from academy.forecasting.models.settings import Settings
 from academy.training.checkpoints import (
     Bell,
     CheckpointError,

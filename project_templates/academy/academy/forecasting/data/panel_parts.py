@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from academy.forecasting import panel_files
-from academy.forecasting.series import (
+from academy.forecasting.data import panel_files
+from academy.forecasting.data.series import (
     SEASONS,
     Frequency,
     SeriesError,

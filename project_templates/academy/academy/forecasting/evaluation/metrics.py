@@ -25,8 +25,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from academy.forecasting.data.series import SeriesError, as_series
 from academy.forecasting.naive import seasonal_naive
-from academy.forecasting.series import SeriesError, as_series
 
 #: The levels of the quantiles that are asked for: 0.05, 0.10 and so on to 0.95.
 LEVELS = tuple(number / 20 for number in range(1, 20))

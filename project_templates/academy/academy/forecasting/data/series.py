@@ -68,7 +68,7 @@ def as_series(
     array([1., 2., 3.])
     >>> as_series([1.0, float("inf")], "ocean")
     Traceback (most recent call last):
-    academy.forecasting.series.SeriesError: ocean[1] is inf; every value must be finite. ...
+    academy.forecasting.data.series.SeriesError: ocean[1] is inf; every value must be finite. ...
     """
     array = _numbers(values, name)
     if array.ndim != 1:
@@ -100,7 +100,7 @@ def as_series(
         raise SeriesError(
             f"{name}[{place}] is nan; every value must be finite. {_count(int(lacking.sum()))} "
             f"of {array.size} missing: forecast from a part without gaps "
-            "(academy.forecasting.reading takes gaps='longest')."
+            "(academy.forecasting.data.reading takes gaps='longest')."
         )
     return array
 
@@ -112,7 +112,7 @@ def not_constant(values: Array, name: str = "series") -> Array:
     --------
     >>> not_constant(as_series([3, 3, 3]), "tide")
     Traceback (most recent call last):
-    academy.forecasting.series.SeriesError: tide is constant: all 3 values are 3. ...
+    academy.forecasting.data.series.SeriesError: tide is constant: all 3 values are 3. ...
     """
     if float(values.min()) == float(values.max()):
         raise SeriesError(

@@ -14,8 +14,8 @@ from statistics import NormalDist
 import torch
 from torch import Tensor, nn
 
-from academy.forecasting.metrics import LEVELS, MEDIAN
-from academy.forecasting.series import SeriesError
+from academy.forecasting.data.series import SeriesError
+from academy.forecasting.evaluation.metrics import LEVELS, MEDIAN
 
 #: The levels of the quantiles, 0.05 to 0.95.
 levels = LEVELS
@@ -120,7 +120,7 @@ def pinball_loss(quantiles: Tensor, target: Tensor, levels: Sequence[float] = LE
     Returns
     -------
     A scalar: the mean over everything of ``2 max(q e, (q - 1) e)``, e = target - quantile (Koenker
-    and Bassett 1978); `academy.forecasting.metrics.wql` without its division.
+    and Bassett 1978); `academy.forecasting.evaluation.metrics.wql` without its division.
 
     Raises
     ------

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from academy.forecasting.leak_report import LeakReport
-from academy.forecasting.panel import Panel
-from academy.forecasting.series import Array, SeriesError, as_series
+from academy.forecasting.data.panel import Panel
+from academy.forecasting.data.series import Array, SeriesError, as_series
+from academy.forecasting.evaluation.leak_report import LeakReport
 
 
 def check_split(

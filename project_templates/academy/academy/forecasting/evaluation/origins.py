@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from academy.forecasting.panel import Panel
-from academy.forecasting.results import Places
-from academy.forecasting.series import Array, SeriesError, step_label, step_number, stride
+from academy.forecasting.data.panel import Panel
+from academy.forecasting.data.series import Array, SeriesError, step_label, step_number, stride
+from academy.forecasting.evaluation.results import Places
 
 
 class Known(dict[str, Array]):

@@ -16,8 +16,8 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from academy.forecasting.metrics import LEVELS
-from academy.forecasting.series import SeriesError
+from academy.forecasting.data.series import SeriesError
+from academy.forecasting.evaluation.metrics import LEVELS
 
 Array = npt.NDArray[np.float64]
 Places = npt.NDArray[np.int64]

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from academy.forecasting import panel_files
-from academy.forecasting.panel_parts import (
+from academy.forecasting.data import panel_files
+from academy.forecasting.data.panel_parts import (
     ROWS_SHOWN,
     About,
     MissingSeries,
@@ -28,7 +28,7 @@ from academy.forecasting.panel_parts import (
     season_of,
     starts_of,
 )
-from academy.forecasting.series import (
+from academy.forecasting.data.series import (
     Array,
     Frequency,
     SeriesError,
@@ -52,10 +52,10 @@ class Panel(Mapping[str, Array]):
 
     ``panel["ocean"]`` is a series: float64, shape (n,), read-only, oldest first. A panel never
     holds a missing value: what has gaps is split or refused when it is read
-    (`academy.forecasting.reading`), and never filled in.
+    (`academy.forecasting.data.reading`), and never filled in.
 
     Make one from a dictionary with `Panel.of`, from a folder with `Panel.open`, from a file of your
-    own with `academy.forecasting.reading.read_csv` or ``read_grid``.
+    own with `academy.forecasting.data.reading.read_csv` or ``read_grid``.
 
     Examples
     --------

@@ -14,7 +14,7 @@ from typing import IO, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from academy.forecasting.series import SeriesError, shown
+from academy.forecasting.data.series import SeriesError, shown
 
 VALUES, TABLE = "values.npy", "panel.json"
 FORMAT = 1

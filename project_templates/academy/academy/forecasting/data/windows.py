@@ -9,8 +9,8 @@ from typing import Any, NamedTuple, overload
 import numpy as np
 import numpy.typing as npt
 
-from academy.forecasting.panel import Flat, Panel
-from academy.forecasting.series import Array, SeriesError, as_series
+from academy.forecasting.data.panel import Flat, Panel
+from academy.forecasting.data.series import Array, SeriesError, as_series
 
 
 def windows(

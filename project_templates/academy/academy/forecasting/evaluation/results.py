@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from academy.forecasting import metrics
-from academy.forecasting.metrics import LEVELS
-from academy.forecasting.scores import Scores
-from academy.forecasting.series import Array, SeriesError
+from academy.forecasting.data.series import Array, SeriesError
+from academy.forecasting.evaluation import metrics
+from academy.forecasting.evaluation.metrics import LEVELS
+from academy.forecasting.evaluation.scores import Scores
 
 Places = npt.NDArray[np.int64]
 

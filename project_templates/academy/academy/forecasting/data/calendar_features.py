@@ -2,7 +2,7 @@
 
 Nothing here is fitted, and nothing is looked up in a series: the features of a step are a function
 of its date, so those of the future are known exactly, and they cannot leak. (A mean, a scale or a
-trend line taken from the data is another matter: see `academy.forecasting.leakage`.)
+trend line taken from the data is another matter: see `academy.forecasting.evaluation.leakage`.)
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from academy.forecasting.panel import Panel
-from academy.forecasting.series import (
+from academy.forecasting.data.panel import Panel
+from academy.forecasting.data.series import (
     Array,
     Frequency,
     SeriesError,

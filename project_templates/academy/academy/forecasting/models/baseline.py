@@ -2,7 +2,7 @@
 
 A series' level, trend and season are easy, and so is most of how a departure from them fades; what
 a network can add is the rest. So it learns in a frame in which all that is done
-(`academy.forecasting.departures`):
+(`academy.forecasting.models.departures`):
 
 1. fit a straight line and a mean season to all that is known at a moment, and let today's
    departure from them fade as departures used to fade;
@@ -31,12 +31,12 @@ import torch
 from torch import Tensor, nn
 
 from academy import devices
-from academy.forecasting.departures import MEANS, TRAITS, Moments, moments
-from academy.forecasting.metrics import LEVELS, MEDIAN
-from academy.forecasting.quantiles import ascending, normal_start
-from academy.forecasting.series import Array, SeriesError, as_series, not_constant
-from academy.forecasting.settings import SEASON, Settings
-from academy.forecasting.training import Examples, few_threads, generator, train
+from academy.forecasting.data.series import Array, SeriesError, as_series, not_constant
+from academy.forecasting.evaluation.metrics import LEVELS, MEDIAN
+from academy.forecasting.models.departures import MEANS, TRAITS, Moments, moments
+from academy.forecasting.models.quantiles import ascending, normal_start
+from academy.forecasting.models.settings import SEASON, Settings
+from academy.forecasting.models.training import Examples, few_threads, generator, train
 from academy.training.settings import SettingsError
 from academy.training.weights import ModelError, read_weights
 
@@ -178,7 +178,7 @@ class Baseline:
         SeriesError
             No series is left to learn from, or one has values that are not finite.
         CheckpointError, Interrupted, TrainingError
-            See `academy.forecasting.training.train`.
+            See `academy.forecasting.models.training.train`.
         """
         settings = self.settings
         self.season = settings.season or int(getattr(history, "season", SEASON))
@@ -232,7 +232,7 @@ class Baseline:
 
     def predict_quantiles(self, history: Mapping[str, npt.ArrayLike]) -> dict[str, Array]:
         """Quantiles of the next values of each series: shape (horizon, 19), ascending, at
-        `academy.forecasting.metrics.LEVELS`.
+        `academy.forecasting.evaluation.metrics.LEVELS`.
 
         Raises
         ------

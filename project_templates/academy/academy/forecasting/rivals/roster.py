@@ -23,9 +23,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from academy.forecasting import naive, past_errors, rival_cache, statsforecast_models
-from academy.forecasting.metrics import LEVELS
-from academy.forecasting.series import SeriesError, as_series
+from academy.forecasting import naive
+from academy.forecasting.data.series import SeriesError, as_series
+from academy.forecasting.evaluation.metrics import LEVELS
+from academy.forecasting.rivals import cache, past_errors, statsforecast_models
 
 Array = npt.NDArray[np.float64]
 
@@ -75,7 +76,7 @@ class Rival:
             Steps in a season; by default the panel's (``history.season``), and 12 for a plain
             mapping.
         quantiles
-            Whether to give the quantiles at `academy.forecasting.metrics.LEVELS`, too.
+            Whether to give the quantiles at `academy.forecasting.evaluation.metrics.LEVELS`, too.
 
         Returns
         -------
@@ -214,8 +215,8 @@ def prepare(
     history
         Series by name: all that the backtest is given.
     horizon, origins, step, season
-        As `academy.forecasting.backtesting.backtest` is called. ``origins=0`` forecasts from the
-        end of the history, as for a submission.
+        As `academy.forecasting.backtest` is called. ``origins=0`` forecasts from the end of the
+        history, as for a submission.
     names
         Which rivals; the quick ones of them need no preparation.
     processes
@@ -241,7 +242,7 @@ def prepare(
             for rival in (each for each in names if RIVALS[each].slow):
                 RIVALS[rival]._checked(past, horizon, season, name)
                 tasks.append(_task(rival, past, horizon, season))
-    return rival_cache.fill(tasks, processes=processes, report=report)
+    return cache.fill(tasks, processes=processes, report=report)
 
 
 def _pasts(whole: Array, horizon: int, origins: int, step: int) -> Iterator[Array]:
@@ -251,16 +252,16 @@ def _pasts(whole: Array, horizon: int, origins: int, step: int) -> Iterator[Arra
         yield whole[: max(0, whole.size - horizon - number * step)]
 
 
-def _task(rival: str, past: Array, horizon: int, season: int) -> rival_cache.Task:
+def _task(rival: str, past: Array, horizon: int, season: int) -> cache.Task:
     # One forecast serves all shorter horizons: it is kept for a whole number of two seasons, or 24.
     unit = max(24, 2 * season)
-    return rival_cache.Task(rival, past, -(-horizon // unit) * unit, season)
+    return cache.Task(rival, past, -(-horizon // unit) * unit, season)
 
 
 def _kept(rival: Rival, past: Array, horizon: int, season: int) -> Array:
     task = _task(rival.name, past, horizon, season)
-    found = rival_cache.find(task)
+    found = cache.find(task)
     if found is None:
         found = statsforecast_models.forecast(rival.name, past, task.horizon, season)
-        rival_cache.keep(task, found)
+        cache.keep(task, found)
     return found[:horizon]

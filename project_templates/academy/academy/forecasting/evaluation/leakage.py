@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from academy.forecasting.backtesting import Forecaster, Known, Model
-from academy.forecasting.leak_report import LeakError, LeakReport
-from academy.forecasting.panel import Panel
-from academy.forecasting.series import Array, SeriesError, as_series
-from academy.forecasting.splits import check_split
+from academy.forecasting.data.panel import Panel
+from academy.forecasting.data.series import Array, SeriesError, as_series
+from academy.forecasting.evaluation.backtesting import Forecaster, Known, Model
+from academy.forecasting.evaluation.leak_report import LeakError, LeakReport
+from academy.forecasting.evaluation.splits import check_split
 
 __all__ = [
     "LeakError",

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from academy import errors
-from academy.forecasting.metrics import LEVELS
+from academy.forecasting.evaluation.metrics import LEVELS
 
 Array = npt.NDArray[np.float64]
 

@@ -46,9 +46,9 @@ from typing import Literal
 
 import numpy as np
 
-from academy.forecasting import metrics
-from academy.forecasting.results import Backtest
-from academy.forecasting.series import Array, SeriesError
+from academy.forecasting.data.series import Array, SeriesError
+from academy.forecasting.evaluation import metrics
+from academy.forecasting.evaluation.results import Backtest
 
 Verdict = Literal["better", "worse", "tie", "not settled"]
 Measure = Literal["mae", "wql"]
@@ -174,7 +174,7 @@ def compare(
     Examples
     --------
     >>> from academy.forecasting import climatology, seasonal_naive
-    >>> from academy.forecasting.backtesting import backtest, one_by_one
+    >>> from academy.forecasting.evaluation.backtesting import backtest, one_by_one
     >>> noise = np.random.default_rng(1).normal(size=400)
     >>> mine = backtest(one_by_one(climatology), {"a": noise}, horizon=3, origins=120)
     >>> theirs = backtest(one_by_one(seasonal_naive), {"a": noise}, horizon=3, origins=120)

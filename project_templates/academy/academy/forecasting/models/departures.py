@@ -2,7 +2,7 @@
 
 At a moment of a series, from what is known then:
 
-1. a straight line and a mean season are fitted (`academy.forecasting.naive.fit_climatology`);
+1. a straight line and a mean season are fitted (`naive.fit_climatology`);
 2. today's departure from them fades as departures used to fade (`damped_anomaly`): the *forecast*;
 3. how far such a forecast errs at each lead follows from how it errs by one step, if departures are
    an autoregression of first order [1]_: the *spread*.
@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from academy.forecasting.series import Array
+from academy.forecasting.data.series import Array
 
 #: Beside the last departures a network sees three more numbers that turn with the sign, and three
 #: that do not.

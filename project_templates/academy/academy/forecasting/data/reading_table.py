@@ -15,10 +15,10 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from academy.forecasting import timeline
-from academy.forecasting.panel import About, Panel
-from academy.forecasting.series import SeriesError, as_frequency, shown
-from academy.forecasting.timeline import Duplicates, Gaps, Kind, Moments, Order
+from academy.forecasting.data import timeline
+from academy.forecasting.data.panel import About, Panel
+from academy.forecasting.data.series import SeriesError, as_frequency, shown
+from academy.forecasting.data.timeline import Duplicates, Gaps, Kind, Moments, Order
 
 #: More is refused before it is read: a table is held in memory.
 MOST_BYTES = 256 * 2**20

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from academy.forecasting.series import Array, SeriesError, shown
-from academy.forecasting.timeline import Moments
+from academy.forecasting.data.series import Array, SeriesError, shown
+from academy.forecasting.data.timeline import Moments
 
 _LATITUDES = {"latitude", "lat", "nav_lat", "y"}
 _LONGITUDES = {"longitude", "lon", "long", "nav_lon", "x"}

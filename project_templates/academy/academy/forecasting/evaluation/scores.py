@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from academy.forecasting.metrics import geometric_mean
+from academy.forecasting.evaluation.metrics import geometric_mean
 from academy.tables import html_table, text_table
 
 #: Ratios are summarised by their geometric mean, all else by the mean over the series.

@@ -1,0 +1,1 @@
+"""What a forecast is worth: measures, rolling origins, comparisons, and guards against leaks."""

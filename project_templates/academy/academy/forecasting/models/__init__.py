@@ -1,0 +1,1 @@
+"""What learns: the baseline in PyTorch, its settings, its training and its quantiles."""
