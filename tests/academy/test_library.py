@@ -27,8 +27,8 @@ from academy.errors import (
     SourceError,
     SubmissionError,
 )
+from academy.forecasting.submission import as_csv
 from academy.progress import Progress
-from academy.submissions import as_csv
 from botocore import exceptions
 
 from tests.academy import fake_academy

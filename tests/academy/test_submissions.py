@@ -16,6 +16,7 @@ import pytest
 import requests
 from academy import kaggle, submissions
 from academy.errors import CloudError, SubmissionError
+from academy.forecasting import submission as forecasts
 from academy.land_cover import submission
 from academy.land_cover.project import Task
 from academy.receipts import Receipt, read, stamped
@@ -245,10 +246,10 @@ def test_the_checker_finds_in_every_form_the_same_entry(me, tmp_path) -> None:
 
 
 def test_the_checker_knows_the_librarys_limits_and_columns() -> None:
-    assert submissions.MAX_BYTES == checking.climate_series.MAX_BYTES
+    assert forecasts.MAX_BYTES == checking.climate_series.MAX_BYTES
     assert submission.MAX_BYTES == checking.land_cover.MAX_BYTES
-    assert list(submissions.QUANTILES) == checking.climate_series.QUANTILES
-    assert submissions.MAX_MAGNITUDE == checking.climate_series.MAX_MAGNITUDE
+    assert list(forecasts.QUANTILES) == checking.climate_series.QUANTILES
+    assert forecasts.MAX_MAGNITUDE == checking.climate_series.MAX_MAGNITUDE
 
 
 # --- receipts -------------------------------------------------------------------------------------

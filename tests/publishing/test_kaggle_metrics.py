@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from academy import kaggle as form
-from academy import submissions
+from academy.forecasting import submission as forecasts
 from academy.land_cover import submission as maps_of
 from academy.land_cover.classes import NAMES
 from academy.land_cover.project import Task
@@ -301,7 +301,7 @@ def climate_case(seed: int, series: int, scale: float) -> tuple[Any, ...]:
     solution = csv(f"{ROW},value,series,mase_scale,naive_mase,Usage", rows)
     submission = csv(f"{ROW},value", [(f"{n}_{s}", repr(v)) for n, s, v in ours])
     task = {"horizon": 10, "series": names, "first_step": dict.fromkeys(names, 240)}
-    return files, solution, submissions.as_csv(ours), submission, json.dumps(task).encode()
+    return files, solution, forecasts.as_csv(ours), submission, json.dumps(task).encode()
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 6), st.sampled_from([0.0, 1e-6, 1.0, 1e6]))

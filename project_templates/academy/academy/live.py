@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 from academy.datasets import Task
 from academy.errors import DatasetError, SubmissionError
+from academy.forecasting import submission
 from academy.tables import html_table, plain, text_table
 
 FOLDER = "live"
@@ -230,9 +231,6 @@ def packed(forecast: Any, given: LiveRound, now: dt.datetime) -> bytes:
     SubmissionError
         It is not complete, or cannot be scored.
     """
-    # Imported here: it needs the whole library.
-    from academy import submissions
-
     months = given.months(now)
     # Months count as steps: what forecasts are checked for is the same.
     first = month_index(months[0])
@@ -245,20 +243,23 @@ def packed(forecast: Any, given: LiveRound, now: dt.datetime) -> bytes:
         first_step=dict.fromkeys(given.names, first),
     )
     wanted = [(name, first + lead, 0.0) for name in given.names for lead in range(given.horizon)]
-    rows = submissions.rows_of(_by_steps(forecast), task)
+    rows = submission.rows_of(_by_steps(forecast), task)
     try:
-        found = submissions.check(rows, wanted)
+        found = submission.check(rows, wanted)
     except SubmissionError as problem:
         raise SubmissionError(_by_months(str(problem))) from None
     head = ["series", "month", "value"]
     if found and len(found[0]) > 3:
-        head += list(submissions.QUANTILES)
+        head += list(submission.QUANTILES)
     lines = [",".join(head)]
     lines += [
         f"{name},{month_name(step)},{','.join(repr(float(value)) for value in values)}"
         for name, step, *values in found
     ]
-    return ("\n".join(lines) + "\n").encode()
+    content = ("\n".join(lines) + "\n").encode()
+    if len(content) > MAX_BYTES:
+        raise SubmissionError(f"The forecast has {len(content):,} bytes; at most {MAX_BYTES:,}.")
+    return content
 
 
 class _Table:
