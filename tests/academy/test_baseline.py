@@ -59,7 +59,9 @@ def fit(history=HISTORY, model=SMALL, **more) -> Baseline:
 
 @pytest.mark.parametrize("name", ["baseline", "settings", "departures", "training"])
 def test_the_examples_in_the_docstrings_run(name):
-    assert doctest.testmod(importlib.import_module(f"academy.forecasting.{name}")).failed == 0
+    assert (
+        doctest.testmod(importlib.import_module(f"academy.forecasting.models.{name}")).failed == 0
+    )
 
 
 # -- what it knows before it learns -------------------------------------------------------------
