@@ -31,7 +31,6 @@ FORECASTERS = [seasonal_naive, seasonal_naive_drift, climatology, damped_anomaly
 
 
 @pytest.mark.parametrize("name", ["evaluation.metrics", "naive", "data.windows"])
-@pytest.mark.parametrize("name", ["metrics", "naive", "windows"])
 def test_the_examples_in_the_docstrings_run(name):
     module = importlib.import_module(f"academy.forecasting.{name}")
     result = doctest.testmod(module)
