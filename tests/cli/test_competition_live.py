@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from infra.cli import publish
-from infra.cli.competition import archive
+from infra.cli.competition import archive, archive_files
 from infra.cli.main import cohort as command
 from infra.services.competition.live import months, reading
 from infra.services.competition.live.publishing import publish as publish_live
@@ -432,3 +432,160 @@ def test_a_second_publication_of_the_data_leaves_the_round_alone(
     publish._upload(world.site, "data", files, only=folder, spared=f"{folder}live/")
     assert world.keys("data", folder) == sorted([*kept, f"{folder}task.json"])
     assert len(kept) == 3
+
+
+def edited(folder: Path, name: str, change: Callable[[Any], Any]) -> None:
+    """A file of the archive with its JSON changed in place."""
+    file = folder / name
+    document = json.loads(file.read_text())
+    change(document)
+    file.write_text(json.dumps(document))
+
+
+def _swapped(seals: Any) -> None:
+    seals[0]["received"], seals[1]["received"] = seals[1]["received"], seals[0]["received"]
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "said"),
+    [
+        pytest.param("seals.json", _swapped, "is not what was sealed", id="times"),
+        pytest.param(
+            "seals.json", lambda s: s[0].update(last=s[0]["first"]), "is not what was", id="months"
+        ),
+        pytest.param("seals.json", lambda s: s.pop(), "not the same seals", id="dropped"),
+        pytest.param("board.json", lambda b: b.pop("seals"), "no archive", id="board"),
+        pytest.param("round.json", lambda r: r.update(version=99), "its version", id="version"),
+        pytest.param(
+            "round.json",
+            lambda r: r["task"]["series"][0].update(scale=9.0),
+            "one round",
+            id="scale",
+        ),
+        pytest.param(
+            "observations.json", lambda o: o[0].update(value=1.5), "does not say", id="observed"
+        ),
+        pytest.param("log.json", lambda log: log.pop(), "does not say", id="log"),
+        pytest.param(
+            "observations.json",
+            lambda o: o[0].update(before=[{"x": 1}]),
+            "does not say",
+            id="before",
+        ),
+    ],
+)
+def test_what_an_archive_says_in_two_places_must_be_the_same(
+    folder: Path, name: str, change: Callable[[Any], Any], said: str
+) -> None:
+    edited(folder, name, change)
+    done = alone("live", "verify", "--archive", str(folder))
+    assert (done.exit_code, said in one_line(done.output)) == (1, True), done.output
+    assert "Traceback" not in done.output
+
+
+def test_a_history_that_was_changed_is_another_round(folder: Path) -> None:
+    file = folder / "history.csv"
+    lines = file.read_text().splitlines()
+    lines[1] = lines[1].rsplit(",", 1)[0] + ",999.0"
+    file.write_text("\n".join(lines) + "\n")
+    assert "not of one round" in alone("live", "verify", "--archive", str(folder)).output
+
+
+def test_json_without_end_is_refused_in_words(folder: Path) -> None:
+    (folder / "observations.json").write_text("[" * 100_000)
+    done = alone("live", "verify", "--archive", str(folder))
+    assert (done.exit_code, "no archive" in one_line(done.output)) == (1, True)
+
+
+def test_the_digest_is_told_at_the_export_and_stays_while_months_are_observed(
+    world: World, description: Path, tmp_path: Path
+) -> None:
+    whole(world, description)
+    target = tmp_path / "kept"
+    told = one_line(world.run("competition", "live", "export", PROJECT, str(target)).output)
+    digest = told.rsplit(" ", 1)[1]
+    assert len(digest) == 64
+    month = months.name(LAST + 3)
+    assert observe_alone(target, month, truth("nino12", LAST + 3) + 0.2).exit_code == 0
+    assert digest in one_line(alone("live", "verify", "--archive", str(target)).output)
+    # A seal that was taken out of all files makes another archive.
+    edited(target, "seals.json", lambda seals: seals.pop())
+    kept = {each["hash"] for each in json.loads((target / "seals.json").read_text())}
+    edited(
+        target,
+        "board.json",
+        lambda b: b.update(seals=[each for each in b["seals"] if each["hash"] in kept]),
+    )
+    other = alone("live", "verify", "--archive", str(target))
+    assert (other.exit_code, digest in one_line(other.output)) == (0, False)
+
+
+def test_what_the_archives_board_calls_shown_can_be_computed_by_anybody(folder: Path) -> None:
+    [shown] = [s for s in json.loads((folder / "board.json").read_text())["seals"] if s["revealed"]]
+    [file] = (folder / "shown").iterdir()
+    found = json.loads(file.read_text())
+    assert found["hash"] == file.stem == shown["hash"]
+    body = found["forecast"].encode()
+    made = hash_of(found["project"], found["round"], found["team"], found["salt"], body)
+    assert made == found["hash"]
+
+
+def test_nobody_else_reads_an_archive(folder: Path) -> None:
+    assert folder.stat().st_mode & 0o777 == 0o700
+    for name in ("seals.json", "round.json", "observations.json", "log.json"):
+        assert (folder / name).stat().st_mode & 0o077 == 0
+    assert all(each.stat().st_mode & 0o077 == 0 for each in (folder / "forecasts").iterdir())
+
+
+def test_two_who_observe_at_once_are_told(folder: Path) -> None:
+    """What is written was read before: nobody's observation is lost."""
+    month, value = months.name(LAST + 3), truth("nino12", LAST + 3) + 0.2
+    with archive_files.alone(folder):
+        refused = observe_alone(folder, month, value)
+    assert (refused.exit_code, "at this moment" in one_line(refused.output)) == (1, True)
+    assert observe_alone(folder, month, value).exit_code == 0
+
+
+def test_no_link_in_an_archive_leads_a_writer_out_of_it(folder: Path, tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    for name in (".board.html.new", ".lock"):
+        (folder / name).unlink(missing_ok=True)
+        (folder / name).symlink_to(victim)
+    done = observe_alone(folder, months.name(LAST + 3), truth("nino12", LAST + 3) + 0.2)
+    assert (done.exit_code, "cannot be opened" in one_line(done.output)) == (1, True)
+    (folder / ".lock").unlink()
+    done = observe_alone(folder, months.name(LAST + 3), truth("nino12", LAST + 3) + 0.2)
+    assert done.exit_code == 0, done.output
+    assert victim.read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda seal: seal.update(received="2020-01-01T00:00:00Z"), id="received"),
+        pytest.param(lambda seal: seal.update(first="2020-01"), id="first"),
+        pytest.param(lambda seal: seal.pop("last"), id="missing"),
+    ],
+)
+def test_a_public_board_that_tells_other_times_is_found(
+    world: World, description: Path, change: Callable[[Any], Any]
+) -> None:
+    whole(world, description)
+    document = board(world)
+    change(document["seals"][0])
+    world.put("site", f"boards/{PROJECT}.live.json", json.dumps(document))
+    done = world.run("competition", "live", "verify", PROJECT)
+    assert (done.exit_code, "another time or other months" in one_line(done.output)) == (1, True)
+
+
+@pytest.mark.parametrize("member", ["team", "round", "received", "salt"])
+def test_a_shown_forecast_with_another_head_is_found(
+    world: World, description: Path, member: str
+) -> None:
+    shown = whole(world, description)
+    key = revealed_key(PROJECT, shown.hash)
+    document = json.loads(world.get("site", key))
+    world.put("site", key, json.dumps({**document, member: "other"}))
+    done = world.run("competition", "live", "verify", PROJECT)
+    assert (done.exit_code, "is not what was sealed" in one_line(done.output)) == (1, True)

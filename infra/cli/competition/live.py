@@ -24,6 +24,7 @@ from infra.cli.options import cohort_file
 from infra.cli.terminal import Refused, console, without_traceback
 from infra.services.competition.ladder import DIGITS
 from infra.services.competition.live import months, observing, rounds
+from infra.services.competition.live.board import Live, revealed, seal_document
 from infra.services.competition.live.publishing import gathered, revealed_key
 from infra.services.competition.live.rounds import Round
 from infra.services.competition.live.sealing import SHORT, hash_of
@@ -161,8 +162,11 @@ def verify(project: str | None, file: Path, archive: Path | None) -> None:
     if (project is None) == (archive is None):
         raise Refused("give PROJECT, or --archive FOLDER")
     if archive is not None:
-        count = Archive.read(archive).check_seals()
-        say(f"{counted(count, 'forecast')} in {archive}: each gives the hash that it was sealed by")
+        found = Archive.read(archive)
+        say(
+            f"{counted(len(found.live.seals), 'forecast')} in {archive}: each gives the hash that "
+            f"it was sealed by. The archive's digest is {found.digest}"
+        )
         return
     arena = _arena(file, str(project))
     table = LiveTable.of(arena.table)
@@ -170,22 +174,27 @@ def verify(project: str | None, file: Path, archive: Path | None) -> None:
     listed = _public(arena, f"boards/{live_board(arena.project)}.json")
     if listed.get("round", {}).get("round") != given.id:
         raise Refused(f"the live board is not of the round {given.id}: observe, or wait for it")
-    public = {str(each["hash"]): each for each in listed["seals"]}
+    try:
+        public = {str(each["hash"]): each for each in listed["seals"]}
+    except (KeyError, TypeError) as error:
+        raise Refused(f"the live board is damaged: {error!r}") from None
     shown = 0
     for seal in table.seals(given):
+        told = f"the seal {seal.hash[:SHORT]} of {seal.team}"
         each = public.pop(seal.hash, None)
-        if each is None or each["team"] != seal.team:
-            raise Refused(f"the public board lacks the seal {seal.hash[:SHORT]} of {seal.team}")
+        if each is None or each.get("team") != seal.team:
+            raise Refused(f"the public board lacks {told}")
+        # When it came and what it is of say which forecast counts.
+        if each | {"revealed": True} != seal_document(seal) | {"revealed": True}:
+            raise Refused(f"the public board shows {told} with another time or other months")
         salt, body = seal.salt, table.body(given, seal)
-        if each["revealed"]:
+        if seal.revealed:
             document = _public(arena, revealed_key(arena.project, seal.hash))
-            salt, body = str(document["salt"]), str(document["forecast"]).encode()
+            if document != revealed(Live(given, (), {}), seal, body):
+                raise Refused(f"what is shown of {told} is not what was sealed")
             shown += 1
         if hash_of(given.project, given.id, seal.team, salt, body) != seal.hash:
-            raise Refused(
-                f"the forecast of the seal {seal.hash[:SHORT]} of {seal.team} is not what was "
-                "sealed"
-            )
+            raise Refused(f"the forecast of {told} is not what was sealed")
     if public:
         raise Refused(f"the public board has a seal that the table lacks: {min(public)[:SHORT]}")
     count = len(listed["seals"])
@@ -211,7 +220,11 @@ def export(project: str, folder: Path, file: Path) -> None:
     arena = _arena(file, project)
     table = LiveTable.of(arena.table)
     found = gathered(round_of(table, project), table)
-    log = [logged(act) for act in reversed(arena.table.acts(project, ACTS)) if _of_live(act.what)]
+    log = [
+        logged(act)
+        for act in reversed(arena.table.acts(project, ACTS))
+        if _of_live(act.what) and act.at >= found.round.opened
+    ]
     made = Archive(
         arena.site.cohort.name,
         found,
@@ -224,7 +237,8 @@ def export(project: str, folder: Path, file: Path) -> None:
     say(
         f"{counted(len(found.seals), 'forecast')} and "
         f"{counted(len(found.observed), 'observation')} of the round {found.round.id} are in "
-        f"{folder}. Sealed forecasts lie open in it: keep it to yourself."
+        f"{folder}. Sealed forecasts lie open in it: keep it to yourself. Its digest, which others "
+        f"may know, is {made.digest}"
     )
 
 

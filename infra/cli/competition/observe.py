@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from infra.cli.competition.archive import Archive
+from infra.cli.competition.archive_files import alone
 from infra.cli.competition.arena import ATTEMPTS, Arena, plain, say, why_option
 from infra.cli.competition.live import publish_observed, renew, round_of, show
 from infra.cli.options import cohort_file
@@ -118,24 +119,25 @@ def _in_archive(
     *,
     surely: bool,
 ) -> None:
-    found = Archive.read(folder)
-    at = dt.datetime.now(dt.UTC)
-    try:
-        made, act = observing.observe(
-            found.round,
-            found.live.observed,
-            series,
-            month,
-            value,
-            source,
-            at=at,
-            who=getpass.getuser(),
-            why=why,
-            surely=surely,
-        )
-    except ValueError as error:
-        raise Refused(str(error)) from None
-    document: dict[str, Any] = found.observe(folder, made, act).render(folder, at)
+    with alone(folder):
+        found = Archive.read(folder)
+        at = dt.datetime.now(dt.UTC)
+        try:
+            made, act = observing.observe(
+                found.round,
+                found.live.observed,
+                series,
+                month,
+                value,
+                source,
+                at=at,
+                who=getpass.getuser(),
+                why=why,
+                surely=surely,
+            )
+        except ValueError as error:
+            raise Refused(str(error)) from None
+        document: dict[str, Any] = found.observe(folder, made, act).render(folder, at)
     _told(made, new=act is not None)
     show(document)
     say(f"The board is {folder / 'board.html'}.")

@@ -98,7 +98,9 @@ def document(live: Live, read: ReadForecast, updated: dt.datetime) -> dict[str, 
             _observation(live.observed[point])
             for point in sorted(live.observed, key=lambda point: (point[1], point[0]))
         ],
-        "seals": [_seal(seal) for seal in sorted(live.seals, key=lambda s: s.place, reverse=True)],
+        "seals": [
+            seal_document(seal) for seal in sorted(live.seals, key=lambda s: s.place, reverse=True)
+        ],
         "out": [
             {"team": team, "reason": why}
             for team, why in sorted(live.out.items())
@@ -221,7 +223,8 @@ def _pairs(
 
 
 # --- what is told ---------------------------------------------------------------------------------
-def _seal(seal: Seal) -> dict[str, Any]:
+def seal_document(seal: Seal) -> dict[str, Any]:
+    """A seal as everybody sees it."""
     return {
         "hash": seal.hash,
         "team": seal.team,
