@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import doctest
+import math
+import re
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -142,10 +144,114 @@ def test_a_months_mean_is_that_of_pandas(tmp_path, gaps, seed):
     days = [date(1990, 1, 1) + timedelta(days=int(d)) for d in np.cumsum([7 * g + 1 for g in gaps])]
     values = np.random.default_rng(seed).normal(size=len(days))
     file = rows(tmp_path, *(f"{d},{v!r}" for d, v in zip(days, values.tolist(), strict=True)))
-    panel = read(file, frequency="month", duplicates="mean", gaps="longest")
+    try:
+        panel = read(file, frequency="month", duplicates="mean", gaps="longest")
+    except SeriesError as problem:
+        assume("No month is whole" not in str(problem))
+        raise
     expected = pd.Series(values, pd.PeriodIndex(days, freq="M")).groupby(level=0).mean()
     found = pd.Series(panel["v"], pd.PeriodIndex(panel.times("v"), freq="M"))
     assert found.to_numpy() == pytest.approx(expected[found.index].to_numpy())
+
+
+# --- means of steps that lack rows ---------------------------------------------------------------
+@given(
+    st.sampled_from(["D M month", "D Y year", "M Y year", "Q Y year"]),
+    st.integers(0, 400),
+    st.sets(st.integers(0, 1200), max_size=4),
+)
+@settings(FOLDER, deadline=None)
+def test_a_mean_is_one_of_all_rows_of_a_step_or_a_gap(tmp_path, frequencies, begin, absent):
+    """Against the whole calendar, somewhere in which the source begins."""
+    source, target, frequency = frequencies.split()
+    calendar = pd.period_range("1999", "2002-12-31", freq=source)
+    values = pd.Series(np.arange(len(calendar)) ** 1.1, calendar)
+    values.iloc[: begin % (len(calendar) // 3)] = np.nan
+    values.iloc[[place % len(calendar) for place in absent]] = np.nan
+    there = values[values.first_valid_index() :]
+    ends = there.index.end_time.date
+    file = rows(tmp_path, *(f"{day},{v!r}" for day, v in zip(ends, there.tolist(), strict=True)))
+    groups = values.groupby(calendar.asfreq(target))
+    whole = groups.mean()[groups.count() == groups.size()]
+    assume(len(whole))
+    panel = read(file, gaps="split", frequency=frequency, duplicates="mean")
+    assert [t for name in panel for t in panel.times(name)] == [str(step) for step in whole.index]
+    assert panel.flat == pytest.approx(whole.to_numpy())
+
+
+def days(begin, end, without=(), step=1):
+    count = (date.fromisoformat(end) - date.fromisoformat(begin)).days
+    found = [date.fromisoformat(begin) + timedelta(days=n) for n in range(0, count + 1, step)]
+    return [day for day in found if day.isoformat() not in without]
+
+
+WORKING = [day for day in days("2001-01-01", "2001-06-30") if day.weekday() < 5]
+HOURS = [f"2001-01-{n // 24 + 1:02}T{n % 24:02}:00" for n in range(24 * 20)]
+
+
+@pytest.mark.parametrize(
+    ("written", "frequency", "message"),
+    [
+        pytest.param(times("1999-03", 22, "month"), "year",
+                     r"1999 has 10 of 12 \(1 of 2 years\).*gaps='longest'", id="cut-at-the-start"),
+        pytest.param(times("1999-01", 20, "month"), "year", "2000 has 8 of 12", id="at-the-end"),
+        pytest.param(["2000-12", "2001-01"], "year", "2000 has 1 of 12.*No year is whole",
+                     id="one-row-each"),
+        pytest.param(days("2001-01-01", "2001-03-31", ["2001-02-07"]), "month",
+                     r"2001-02 has 27 of 28 \(1 of 3 months\)", id="a-day"),
+        pytest.param(days("2001-01-01", "2001-04-30", ["2001-02-12"], 7), "month",
+                     "2001-02 has 3 of 4", id="a-week"),
+        pytest.param(days("2001-01-01", "2002-12-31", ["2001-01-01"], 7), "year",
+                     "2001 has 52 of 53", id="the-first-week"),
+        pytest.param(WORKING[:-18], "month", "2001-06 has 3 of 21", id="working-days"),
+        pytest.param([*HOURS[:50], *HOURS[52:]], "day", "2001-01-03 has 22 of 24", id="hours"),
+        pytest.param([*HOURS[:50], *HOURS[52:]], "day", r"\(1 of 20 days\)", id="hours-count"),
+        pytest.param(HOURS[:-23], "day", "2001-01-20 has 1 of 24", id="hours-at-the-end"),
+        pytest.param([f"{y}-{m:02}" for y in range(1990, 1996) for m in (6, 7, 8)][:-1], "year",
+                     "1995 has 2 of 3", id="summers"),
+        pytest.param([f"{y}-{m:02}" for y in range(1990, 1996) for m in range(3, 7)][2:], "year",
+                     r"1990 has 2 of 4 \(1 of 6", id="springs"),
+    ],
+)  # fmt: skip
+def test_a_mean_over_a_part_of_a_step_is_refused_or_a_gap(tmp_path, written, frequency, message):
+    file = rows(tmp_path, *(f"{text},{place}" for place, text in enumerate(written)))
+    options = {"frequency": frequency, "duplicates": "mean"}
+    with pytest.raises(SeriesError, match=message) as caught:
+        read(file, **options)
+    if "is whole" in str(caught.value):
+        with pytest.raises(SeriesError, match="is whole"):
+            read(file, gaps="longest", **options)
+        return
+    label = re.search(r"years?: (\S+)|some \w+: (\S+)", str(caught.value))
+    split = read(file, gaps="split", **options)
+    assert next(filter(None, label.groups())) not in [
+        t for name in split for t in split.times(name)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("written", "frequency", "count"),
+    [
+        pytest.param(times("1999-01", 24, "month"), "year", 2, id="months"),
+        pytest.param(days("2000-01-01", "2003-12-31"), "year", 4, id="days"),
+        pytest.param(days("2000-01-03", "2001-12-31", step=7), "month", 24, id="weeks"),
+        pytest.param(days("2000-01-01", "2001-12-31", step=8), "month", 24, id="eight-days"),
+        pytest.param(WORKING, "month", 6, id="working-days"),
+        pytest.param(HOURS, "day", 20, id="hours"),
+        pytest.param([*HOURS[:50], *HOURS[51:]], "day", 20, id="summer-time"),
+        pytest.param(["1999-03", "1999-06", "1999-09", "1999-12"], "year", 1, id="quarters"),
+        pytest.param([f"{y}-{m:02}" for y in range(1990, 1996) for m in (6, 7, 8)], "year", 6,
+                     id="summers"),
+        pytest.param(["2000-07-01", "2001-06-30", "2002-07-01"], "year", 3, id="no-finer"),
+        pytest.param(["2000-01-31", "2000-02-29", "2000-03-31"], "month", 3, id="nor-than-months"),
+        pytest.param(["2000-01-01", "2000-01-02", "2000-01-04", "2000-01-09"], "day", 4,
+                     id="nor-than-days"),
+    ],
+)  # fmt: skip
+def test_whole_steps_have_a_mean(tmp_path, written, frequency, count):
+    file = rows(tmp_path, *(f"{text},{place}" for place, text in enumerate(written)))
+    split = read(file, frequency=frequency, duplicates="mean", gaps="split")
+    assert split.lengths.sum() == count
 
 
 # --- gaps ----------------------------------------------------------------------------------------
@@ -254,6 +360,8 @@ REFUSED = {
     "too-few-cells": (["1997-11"], {}, "row 2 has 1 cells"),
     "no-rows": ([], {}, "a header and no rows"),
     "quote-without-end": (['1997-11,"1'], {}, "cannot be read as CSV"),
+    "two-digit-year": (["30.11.58,1"], {"format": "%d.%m.%y"}, "format has %y.*1958 or 2058.*%Y"),
+    "local-date": (["11/30/58,1"], {"format": "%x"}, "format has %x, a year of two digits"),
     "gaps-misspelt": (["1997-11,1"], {"gaps": "interpolate"}, "gaps is 'interpolate'; it must be"),
     "duplicates-misspelt": (["1997-11,1"], {"duplicates": "last"}, "duplicates is 'last'"),
     "order-misspelt": (["1997-11,1"], {"order": "desc"}, "order is 'desc'"),
@@ -311,6 +419,61 @@ def test_a_filler_is_missing_or_measured_as_is_said(tmp_path):
     assert read(file, missing=[])["v"].tolist() == [20.0, -999.0, 21.0, 22.0]
     near = rows(tmp_path, "1999,-1200", "2000,-999", "2001,-900")
     assert read(near)["v"].tolist() == [-1200.0, -999.0, -900.0]
+
+
+#: A station's months: from -6 to 29 degrees.
+STATION = [round(12 + 15 * math.sin(n * math.pi / 6) + n % 7 / 2 - 1, 1) for n in range(60)]
+#: Days without rain, mostly.
+RAIN = [[0.0, 0.0, 0.0, 0.0, 12.5, 0.0, 0.0, 0.4][n * n % 8] for n in range(60)]
+
+
+@pytest.mark.parametrize(
+    ("values", "codes"),
+    [
+        pytest.param(STATION, ["-99.9"], id="a-wide-series"),
+        pytest.param(STATION, ["-9999", "-999"], id="two-codes"),
+        pytest.param(STATION, ["-99999"], id="five-nines"),
+        pytest.param(STATION, ["-999.99"], id="two-decimals"),
+        pytest.param(STATION, ["1e+20"], id="large"),
+        pytest.param([*STATION[:-1], -777.0], ["-9999"], id="beside-one-that-is-not-listed"),
+        pytest.param(RAIN, ["-99.9"], id="mostly-zero"),
+        pytest.param([4.0] * 60, ["-99"], id="constant"),
+        pytest.param([-999.0] * 60, ["-999"], id="nothing-else"),
+    ],
+)  # fmt: skip
+def test_codes_for_a_missing_value_are_asked_about(tmp_path, values, codes):
+    table = [*values]
+    for place, code in enumerate(codes):
+        table[20 + 9 * place] = float(code)
+    labels = times("1958-03", 60, "month")
+    file = rows(tmp_path, *(f"{t},{v}" for t, v in zip(labels, table, strict=True)))
+    with pytest.raises(SeriesError) as caught:
+        read(file)
+    listed = ", ".join(f"'{code}'" for code in codes)
+    assert f"say missing=[{listed}]" in str(caught.value)
+    assert read(file, missing=[])["v"].tolist() == table
+    if -999.0 not in values:
+        whole = [v for part in read(file, missing=codes, gaps="split").values() for v in part]
+        assert whole == [v for v in table if v not in [float(code) for code in codes]]
+    if len(codes) > 1:
+        with pytest.raises(SeriesError, match=r"missing=\['-999', '-9999'\]"):
+            read(file, missing=["-999"])
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pytest.param([1009.0, 1012.0, 1011.0, 1010.5, 1004.0, 999.9, 1001.0], id="pressure"),
+        pytest.param([9000.0, 9999.0, 12000.0, 300.0, 420.0, 800.0, 5000.0], id="a-rivers-flood"),
+        pytest.param([-1200.0, -999.0, -900.0], id="below-zero"),
+        pytest.param([-130.0, -99.0, -60.0, 10.0, 25.0], id="within"),
+        pytest.param([0.0, 0.0, 0.0, 40.0], id="no-code"),
+    ],
+)  # fmt: skip
+def test_a_number_that_is_no_outlier_is_a_measurement(tmp_path, values):
+    labels = times("1958-03", len(values), "month")
+    file = rows(tmp_path, *(f"{t},{v}" for t, v in zip(labels, values, strict=True)))
+    assert read(file)["v"].tolist() == values
 
 
 def test_the_first_of_two_is_kept_if_that_is_said(tmp_path):

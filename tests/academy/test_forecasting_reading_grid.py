@@ -281,6 +281,124 @@ def test_an_infinite_value_is_told_with_its_cell_and_time():
         read_grid(data, cells=True)
 
 
+@pytest.mark.parametrize("code", [-999.0, -99999.0, 1e20, np.float32(-999.99), -32767])
+def test_a_code_for_a_missing_value_is_asked_about(code):
+    data = SMALL.copy(deep=True)
+    data.values[ICE] = code
+    with pytest.raises(SeriesError, match=r"20N 130W: time 1 \(1999-12-01\) says .*missing=\["):
+        read_grid(data, cells=True)
+    with pytest.raises(SeriesError, match="t, 20N 130W: time 1"):
+        read_grid(data, region=(12.5, 222.5, 27.5, 237.5))
+    assert read_grid(data, point=(20, 230), missing=[])["t"][1] == code
+    gone = read_grid(data, cells=True, gaps="split", missing=[f"{float(code)!r}"])
+    assert gone == read_grid(with_missing(ICE), cells=True, gaps="split")
+
+
+def test_land_that_is_a_code_is_asked_about_and_left_out():
+    data = with_missing(LAND).fillna(-999.0)
+    with pytest.raises(SeriesError, match=r"15N 135W: time 0 .* says -999, and there is no other"):
+        read_grid(data, cells=True)
+    assert read_grid(data, cells=True, missing=[-999]) == read_grid(with_missing(LAND), cells=True)
+    with pytest.raises(SeriesError, match="missing is 'none'; it must be numbers"):
+        read_grid(data, cells=True, missing="none")
+
+
+def test_one_code_that_was_said_does_not_hide_another():
+    data = SMALL.copy(deep=True)
+    data.values[ICE], data.values[0, 1, 1] = -999, -9999
+    with pytest.raises(SeriesError, match=r"missing=\['-999', '-9999'\]"):
+        read_grid(data, cells=True, missing=[-999])
+
+
+LIMITS = {
+    "range": {"valid_range": [-1.0, 25.0]},
+    "both": {"valid_min": -1.0, "valid_max": np.float32(25)},
+    "highest": {"valid_max": 25},
+}
+
+
+@pytest.mark.parametrize("limits", list(LIMITS))
+def test_what_lies_outside_the_valid_range_is_missing(limits):
+    beyond = SMALL.assign_attrs(LIMITS[limits])
+    expected = read_grid(SMALL.where(SMALL <= 25), cells=True, gaps="longest")
+    assert read_grid(beyond, cells=True, gaps="longest") == expected
+
+
+def test_a_valid_range_in_another_unit_is_refused():
+    with pytest.raises(SeriesError, match=r"values from 0 to 26, .* only 273 to 300 are valid"):
+        read_grid(SMALL.assign_attrs(valid_min=273, valid_max=300.0), cells=True)
+    said = {"valid_min": "low", "valid_range": [1.0], "valid_max": np.nan}
+    assert read_grid(SMALL.assign_attrs(said), cells=True) == read_grid(SMALL, cells=True)
+
+
+@pytest.mark.parametrize("scale", [0.5, -0.5])
+@pytest.mark.parametrize("engine", ["h5netcdf", "scipy"])
+def test_the_valid_range_of_packed_values_is_packed_too(tmp_path, scale, engine):
+    packed = {"dtype": "int16", "scale_factor": scale, "add_offset": 10.0, "_FillValue": -999}
+    limits = sorted([round((0 - 10) / scale), round((25 - 10) / scale)])
+    data = SMALL.assign_attrs(valid_range=np.array(limits, "int16")).to_dataset()
+    data.to_netcdf(tmp_path / "own.nc", engine=engine, encoding={"t": packed})
+    found = read_grid(tmp_path / "own.nc", cells=True, gaps="longest")
+    assert found == read_grid(SMALL.where(SMALL <= 25), cells=True, gaps="longest")
+
+
+def test_the_valid_range_of_unsigned_bytes_is_unsigned(tmp_path):
+    raw = (SMALL + 200).astype("uint8").values.view("int8")
+    data = SMALL.copy(data=raw).assign_attrs(
+        _Unsigned="true", valid_range=np.array([0, -31], "int8"), scale_factor=2.0
+    )
+    data.to_dataset().to_netcdf(tmp_path / "own.nc", engine="scipy")
+    found = read_grid(tmp_path / "own.nc", cells=True, gaps="longest")
+    expected = (SMALL.where(SMALL <= 25) + 200) * 2
+    assert found.flat.tolist() == read_grid(expected, cells=True, gaps="longest").flat.tolist()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "fill", "scale"),
+    [
+        ("float32", 9.969209968386869e36, None),
+        ("float64", 9.969209968386869e36, None),
+        ("int16", -32767, None),
+        ("int32", -2147483647, None),
+        ("int16", -32767, 0.01),
+    ],
+)
+def test_what_was_never_written_to_a_file_is_missing(tmp_path, dtype, fill, scale):
+    raw = SMALL.values.astype(dtype)
+    raw[ICE] = fill
+    data = SMALL.copy(data=raw)
+    if scale:
+        data.attrs |= {"scale_factor": scale, "add_offset": 5.0}
+    encoding = {"t": {"_FillValue": None}}
+    data.to_dataset().to_netcdf(tmp_path / "own.nc", engine="scipy", encoding=encoding)
+    found = read_grid(tmp_path / "own.nc", cells=True, gaps="split")
+    expected = read_grid(with_missing(ICE), cells=True, gaps="split")
+    assert found.names == expected.names
+    assert found.flat == pytest.approx(expected.flat * (scale or 1) + (5 if scale else 0))
+
+
+def test_the_default_fill_is_a_value_where_the_file_names_another(tmp_path):
+    raw = SMALL.astype("int16")
+    raw[ICE] = -32767
+    raw.attrs["_FillValue"] = np.int16(-1)
+    raw.to_dataset().to_netcdf(tmp_path / "own.nc", engine="scipy")
+    assert read_grid(tmp_path / "own.nc", cells=True, missing=[])["20N 130W"][1] == -32767
+
+
+@pytest.mark.parametrize("name", ["scale_factor", "add_offset", "_FillValue", "missing_value"])
+def test_packed_integers_are_refused(tmp_path, name):
+    packed = SMALL.astype("int16").assign_attrs({name: np.int16(3)})
+    with pytest.raises(SeriesError, match=f"integers, with {name} in its attributes"):
+        read_grid(packed, cells=True)
+    assert len(read_grid(xarray.decode_cf(packed.to_dataset()), cells=True, gaps="split")) >= 9
+
+
+def test_a_fill_value_that_was_left_in_decimals_is_missing():
+    for name in ("_FillValue", "missing_value"):
+        data = with_missing(LAND).fillna(-5.0).assign_attrs({name: -5.0})
+        assert read_grid(data, cells=True) == read_grid(with_missing(LAND), cells=True)
+
+
 # --- time ----------------------------------------------------------------------------------------
 def timed(times, calendar=None):
     data = SMALL.isel(time=[0] * len(times))
@@ -340,6 +458,130 @@ def test_times_that_are_not_equal_steps_are_refused(data, message):
 
 def test_whole_years_may_be_numbers():
     assert read_grid(timed([1999, 2000]), point=(15, 225)).times("t") == ["1999", "2000"]
+    early = timed([1, 2, 3]).rename(time="year")
+    assert read_grid(early, point=(15, 225)).times("t") == ["0001", "0002", "0003"]
+    in_years = timed([1999, 2000])
+    in_years["time"].attrs["units"] = "years"
+    assert read_grid(in_years.to_dataset(), point=(15, 225)).times("t") == ["1999", "2000"]
+
+
+@pytest.mark.parametrize(
+    ("times", "units", "message"),
+    [
+        pytest.param([1, 2, 3], None, "from 1 to 3. If they are years.*rename", id="records"),
+        pytest.param([1, 2, 3], "years", r"rename\(time='year'\)", id="years-since-what"),
+        pytest.param([120, 121], "months since 1960-01-01", "months since.*no fixed.*periods=2",
+                     id="months"),
+        pytest.param([1500, 1501], "days since 2000-01-01", "days since 2000-01-01'.*decode_cf",
+                     id="days"),
+        pytest.param([1999, 3000], None, "from 1999 to 3000", id="beyond"),
+        pytest.param([0, 1], None, "from 0 to 1", id="from-zero"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("as_dataset", [False, True])
+def test_numbers_that_may_be_no_years_are_refused(times, units, message, as_dataset):
+    data = timed(times)
+    if units:
+        data["time"].attrs["units"] = units
+    with pytest.raises(SeriesError, match=message):
+        read_grid(data.to_dataset() if as_dataset else data, point=(15, 225))
+
+
+# --- bounds of times -----------------------------------------------------------------------------
+def bounded(edges, stamp, calendar=None):
+    """A record of means from each of `edges` to the next, stamped at the first, middle or last."""
+    edges = xarray.date_range(*edges, calendar=calendar or "standard", use_cftime=bool(calendar))
+    edges = np.asarray(edges)
+    low, high = edges[:-1], edges[1:]
+    stamps = {"first": low, "last": high, "middle": low + (high - low) / 2}[stamp]
+    data = timed(stamps).to_dataset()
+    data["time_bnds"] = (("time", "nv"), np.stack([low, high], axis=1))
+    data["time"].attrs["bounds"] = "time_bnds"
+    return data
+
+
+@pytest.mark.parametrize("calendar", [None, "noleap", "360_day"])
+@pytest.mark.parametrize("stamp", ["first", "middle", "last"])
+@pytest.mark.parametrize(
+    ("edges", "expected"),
+    [
+        pytest.param(("2000-01-01", "2000-05-01", None, "MS"),
+                     ["2000-01", "2000-02", "2000-03", "2000-04"], id="months"),
+        pytest.param(("2000-01-01", "2003-01-01", None, "YS"), ["2000", "2001", "2002"],
+                     id="years"),
+    ],
+)  # fmt: skip
+def test_a_mean_belongs_to_the_middle_of_its_bounds(edges, expected, stamp, calendar):
+    data = bounded(edges, stamp, calendar)
+    assert read_grid(data, point=(15, 225)).times("t") == expected
+
+
+@pytest.mark.parametrize("stamp", ["first", "middle", "last"])
+@pytest.mark.parametrize("days", [1, 7])
+def test_days_and_weeks_are_those_of_their_bounds(days, stamp):
+    edges = ("2000-01-03", "2000-01-24", None, f"{days}D")
+    found = read_grid(bounded(edges, stamp), point=(15, 225)).times("t")
+    assert found[:2] == ["2000-01-03", "2000-01-04" if days == 1 else "2000-01-10"]
+    assert len(found) == 21 / days
+
+
+@pytest.mark.parametrize("engine", ["h5netcdf", "scipy"])
+@pytest.mark.filterwarnings("ignore:Variable time has datetime type")
+def test_a_climate_models_file_is_stamped_at_the_end_and_read_at_the_middle(tmp_path, engine):
+    data = bounded(("2000-01-01", "2000-05-01", None, "MS"), "last", "noleap")
+    data.to_netcdf(tmp_path / "own.nc", engine=engine)
+    assert read_grid(tmp_path / "own.nc", point=(15, 225)).start("t") == "2000-01"
+    with xarray.open_dataset(tmp_path / "own.nc", engine=engine, decode_coords="all") as opened:
+        assert read_grid(opened, point=(15, 225)).start("t") == "2000-01"
+
+
+MONTHS = ("2000-01-01", "2000-05-01", None, "MS")
+
+
+@pytest.mark.parametrize("stamp", ["first", "last"])
+@pytest.mark.parametrize("lost", ["array", "dropped", "numbers", "elsewhere"])
+def test_a_stamp_that_may_be_an_end_is_refused_without_its_bounds(stamp, lost):
+    data = bounded(MONTHS, stamp)
+    if lost == "array":
+        data = data["t"]
+    elif lost == "dropped":
+        data = data.drop_vars("time_bnds")
+    elif lost == "numbers":
+        data["time_bnds"] = (("time", "nv"), np.zeros((4, 2)))
+    else:
+        data["time_bnds"] = data["time_bnds"] + np.timedelta64(400, "D")
+    with pytest.raises(SeriesError, match=r"first or the last moment of a month.*'time_bnds'"):
+        read_grid(data, point=(15, 225))
+    data["time"].attrs.pop("bounds")
+    expected = "2000-01" if stamp == "first" else "2000-02"
+    assert read_grid(data, "t", point=(15, 225)).start("t") == expected
+
+
+def test_a_stamp_within_its_step_needs_no_bounds():
+    data = bounded(MONTHS, "middle")["t"]
+    assert read_grid(data, point=(15, 225)).start("t") == "2000-01"
+    years = bounded(("2000-06-01", "2003-06-01", None, "12MS"), "first")["t"]
+    assert read_grid(years, point=(15, 225)).start("t") == "2000"
+    noons = bounded(("2000-06-01T12", "2000-06-05T12", None, "D"), "first")["t"]
+    assert read_grid(noons, point=(15, 225)).start("t") == "2000-06-01"
+
+
+@pytest.mark.parametrize(
+    ("calendar", "length"),
+    [("noleap", 28), ("360_day", 30), ("all_leap", 29), ("julian", 29), ("standard", 28)],
+)
+def test_the_month_of_a_calendar_is_the_mean_of_all_its_days(calendar, length):
+    days = xarray.date_range(
+        "1899-12-01", "1901-03-30", freq="D", calendar=calendar, use_cftime=True
+    )
+    data = xarray.DataArray(np.arange(float(len(days))), {"time": days}, ("time",), name="t")
+    options = {"frequency": "month", "duplicates": "mean", "gaps": "longest"}
+    panel = read_grid(data, **options)
+    assert panel.start("t") == "1899-12"
+    assert panel.lengths.tolist() == [16 if calendar == "360_day" else 15]
+    assert panel["t"][0] == (14.5 if calendar == "360_day" else 15.0)
+    with pytest.raises(SeriesError, match=f"1900-02 has {length - 1} of {length}"):
+        read_grid(data.isel(time=np.arange(len(days)) != 70), **options | {"gaps": "refuse"})
 
 
 # --- variables and axes --------------------------------------------------------------------------
@@ -358,7 +600,8 @@ def test_with_several_variables_one_must_be_named():
 
 def test_bounds_are_no_variable():
     data = WORLD.to_dataset()
-    data["time_bnds"] = (("time", "bnds"), np.zeros((3, 2)))
+    month = np.timedelta64(28, "D")
+    data["time_bnds"] = (("time", "bnds"), np.stack([data.time, data.time + month], axis=1))
     data["time"].attrs["bounds"] = "time_bnds"
     assert len(read_grid(data, cells=True)) == WORLD.lat.size * WORLD.lon.size
 

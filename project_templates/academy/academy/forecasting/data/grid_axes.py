@@ -1,4 +1,4 @@
-"""The axes of a gridded record: which dimension is what, where cells end, when values were."""
+"""The axes of a gridded record: which dimension is what, and where cells end."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from academy.forecasting.data.series import Array, SeriesError, shown
-from academy.forecasting.data.timeline import Moments
+from academy.forecasting.data.series import Array, SeriesError
 
 _LATITUDES = {"latitude", "lat", "nav_lat", "y"}
 _LONGITUDES = {"longitude", "lon", "long", "nav_lon", "x"}
@@ -20,7 +19,7 @@ def is_time(data: Any, name: Any) -> bool:
         return str(name).lower() == "time"
     coordinate = data.coords[name]
     return (
-        str(name).lower() == "time"
+        str(name).lower() in ("time", "year")
         or coordinate.attrs.get("axis") == "T"
         or coordinate.attrs.get("standard_name") == "time"
         or coordinate.dtype.kind == "M"
@@ -159,27 +158,3 @@ def overlap(low: float, high: float, west: float, width: float) -> float:
     start = (low - west) % 360
     end = start + high - low
     return max(0.0, min(end, width) - start) + max(0.0, min(end - 360, width))
-
-
-def moments_of(coordinate: Any) -> Moments:
-    """The dates of a coordinate of time, in the calendar that it has."""
-    values = np.asarray(coordinate.values)
-    if values.size == 0:
-        raise SeriesError("There are no times.")
-    if values.dtype.kind == "M":
-        if np.isnat(values).any():
-            raise SeriesError(f"time[{int(np.isnat(values).argmax())}] is missing.")
-        months = values.astype("datetime64[M]").astype(np.int64)
-        day = (values.astype("datetime64[D]") - values.astype("datetime64[M]")).astype(np.int64)
-        return Moments(months // 12 + 1970, months % 12 + 1, day + 1, "day")
-    if values.dtype.kind == "O" and hasattr(values[0], "calendar"):
-        calendar = values[0].calendar
-        usual = calendar in ("standard", "gregorian", "proleptic_gregorian")
-        dates = [(time.year, time.month, time.day) for time in values]
-        return Moments.of(dates, "day", "standard" if usual else calendar)
-    if values.dtype.kind in "iu" and values.min() > 0 and values.max() <= 9999:
-        return Moments.of([(int(year), 1, 1) for year in values], "year")
-    raise SeriesError(
-        f"The times are not dates, but {values.dtype} ({shown(values[0])}). Their attribute units "
-        "must say what they count, such as 'days since 1800-01-01'."
-    )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 from academy.errors import AcademyError, install
-from academy.forecasting.data import timeline
-from academy.forecasting.data.grid_axes import Grid, cell_edges, is_time, moments_of, outer, overlap
+from academy.forecasting.data import missing_codes, timeline
+from academy.forecasting.data.grid_axes import Grid, cell_edges, is_time, outer, overlap
 from academy.forecasting.data.panel import About, Panel
 from academy.forecasting.data.panel_files import clipped
 from academy.forecasting.data.series import Array, SeriesError, as_frequency, shown
+from academy.forecasting.data.stamps import Stamps
 from academy.forecasting.data.timeline import Duplicates, Gaps, Order
 
 #: Values that are read at most (1.6 GB): a small file may claim to hold any number of them.
@@ -42,6 +43,7 @@ def read_grid(
     gaps: Gaps = "refuse",
     duplicates: Duplicates = "refuse",
     order: Order = "refuse",
+    missing: Sequence[str | float] | None = None,
     name: str | None = None,
     season: int | None = None,
     about: About | None = None,
@@ -50,6 +52,9 @@ def read_grid(
 
     A record of a single place, without latitude and longitude, needs none of them. As everywhere,
     nothing is interpolated (see `read_csv`), neither in time nor between cells.
+
+    A time with bounds is the middle of them: archives stamp the mean of January with 1 January, the
+    16th, or 1 February.
 
     Parameters
     ----------
@@ -69,6 +74,10 @@ def read_grid(
         any value, such as land in a record of the sea, are left out.
     frequency, gaps, duplicates, order, season
         As in `read_csv`.
+    missing
+        What else means a missing value, beside what the file says (``_FillValue``, ``valid_range``,
+        ``valid_min``, ``valid_max``, and NetCDF's default). A number such as -999 that lies far off
+        all others is asked about, as in `read_csv`: ``missing=[-999]`` or ``missing=[]``.
     name
         What to call the series of a point or a region; the variable's name by default.
     about
@@ -109,13 +118,15 @@ def read_grid(
         data, attributes = _variable(opened, variable)
         grid = Grid.of(data)
         chosen = _Chosen.of(grid, point, region, cells, name or str(data.name or "series"))
-        moments = moments_of(grid.data[grid.time])
-        values = chosen.read()
+        stamps = Stamps.of(opened, grid.data[grid.time])
+        moments = stamps.moments()
+        values = chosen.read(missing, lambda step: f"time {step} ({moments.text(step)})")
         described = about or _about(data, attributes, chosen.title)
     finally:
         if close:
             opened.close()
     known = known or timeline.inferred([(chosen.names[0], moments)])
+    moments = stamps.moments(known)
     parts = []
     empty = np.asarray(np.isnan(values).all(axis=0))
     for place, called in enumerate(chosen.names):
@@ -389,8 +400,11 @@ class _Chosen:
         title = f", mean of {south:g} to {north:g} north and {west:g} to {east:g} east"
         return cls(grid, rows, columns, [name], title, weights)
 
-    def read(self) -> Array:
-        """Shape (times, series); NaN where a value is missing."""
+    def read(self, missing: Sequence[str | float] | None, where: Callable[[int], str]) -> Array:
+        """Shape (times, series); NaN where a value is missing.
+
+        `missing` is what was said to mean that, and `where` says when a row was.
+        """
         data = self.grid.data
         count = data.sizes[self.grid.time] * self.rows.size * self.columns.size
         if count > MOST_VALUES:
@@ -407,7 +421,19 @@ class _Chosen:
         if values.dtype.kind not in "iuf":
             raise SeriesError(f"{data.name} holds {values.dtype}, not numbers.")
         table: Array = values.astype(np.float64).reshape(len(values), -1)
+        missing_codes.mask(data, table)
+        said = [] if missing is None else _codes(missing)
+        missing_codes.without(table, said)
+        if missing is None or said:
+            missing_codes.no_codes(table, self._cells(), where, [f"{code:g}" for code in said])
         return table if self.weights is None else self._mean(table)[:, None]
+
+    def _cells(self) -> Sequence[str]:
+        """What the columns of the table are called, before a mean is taken."""
+        if self.weights is None:
+            return self.names
+        north, east = self.grid.latitude[self.rows], self.grid.longitude[self.columns]
+        return [f"{self.names[0]}, {_cell_name(lat, lon)}" for lat in north for lon in east]
 
     def _mean(self, table: Array) -> Array:
         """The weighted mean over the cells that have values, if these are the same at all times.
@@ -422,6 +448,16 @@ class _Chosen:
             raise SeriesError(f"{self.names[0]}: no cell of the region has a value. Is it on land?")
         weights = self.weights.ravel()[there]
         return np.asarray(table[:, there] @ (weights / weights.sum()), dtype=np.float64)
+
+
+def _codes(missing: Sequence[str | float]) -> list[float]:
+    words = [missing] if isinstance(missing, (str, float, int)) else missing
+    try:
+        return [float(word) for word in words]
+    except (TypeError, ValueError):
+        raise SeriesError(
+            f"missing is {shown(missing)}; it must be numbers, such as [-999]."
+        ) from None
 
 
 def _numbers_of(values: Any, count: int, name: str, shape: str) -> tuple[float, ...]:

@@ -15,10 +15,11 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from academy.forecasting.data import timeline
+from academy.forecasting.data import missing_codes, timeline
+from academy.forecasting.data.moments import Kind, Moments
 from academy.forecasting.data.panel import About, Panel
 from academy.forecasting.data.series import SeriesError, as_frequency, shown
-from academy.forecasting.data.timeline import Duplicates, Gaps, Kind, Moments, Order
+from academy.forecasting.data.timeline import Duplicates, Gaps, Order
 
 #: More is refused before it is read: a table is held in memory.
 MOST_BYTES = 256 * 2**20
@@ -26,10 +27,6 @@ MOST_ROWS = 10_000_000
 MOST_SERIES = 100_000
 #: Words for a value that is not there, in any case.
 MISSING = ("", "na", "n/a", "nan", "null", "none", "-", "--", ".", "missing")
-#: Numbers that many archives write for a missing value. One that lies far off all others is asked
-#: about, since a mean over it is nonsense that looks like a number.
-_FILLERS = (-9999.0, -999.0, -999.9, -99.99, -99.9, -99.0, 9999.0, 99999.0, 999.9, 1e20)
-_FAR_OFF = 10.0
 
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
@@ -93,7 +90,10 @@ def read_csv(
         What becomes of a series with absent or missing steps: ``refuse``; ``longest`` keeps the
         longest part without a gap; ``split`` makes a series of each ("ocean from 1964-05").
     duplicates
-        What becomes of two values in one step: ``refuse``, ``mean``, or ``first``.
+        What becomes of two values in one step: ``refuse``, ``mean``, or ``first``. A mean of finer
+        rows is one of all of them: a year with 10 of its 12 months, or a month with a day less, is
+        a gap. That goes for the first and the last step, too. Where rows come irregularly, on
+        working days for example, a step with fewer than half of the usual number is a gap.
     order
         What becomes of rows that go back in time: ``refuse``, or ``sort``.
     timezone
@@ -101,11 +101,12 @@ def read_csv(
         with an offset. Times with several offsets need it: the day depends on it. Times without an
         offset are taken as they are written.
     format
-        How times are written, in the words of `datetime.strptime`: ``"%d.%m.%Y"``.
+        How times are written, in the words of `datetime.strptime`: ``"%d.%m.%Y"``. Years have
+        four digits.
     missing
-        What else means a missing value, beside the usual words (nothing, NA, NaN, null, -). By
-        default a number such as -999 that lies far off all others is asked about:
-        ``missing=["-999"]`` says that it means missing, ``missing=[]`` that it was measured.
+        What else means a missing value, beside the usual words (nothing, NA, NaN, null, -). A
+        number such as -999 that lies far off all others is asked about: ``missing=["-999"]`` says
+        that it means missing, ``missing=[]`` that all numbers were measured.
     delimiter, decimal
         What stands between cells, and before decimals.
     season, about
@@ -141,19 +142,21 @@ def read_csv(
             "by side (several columns of values), not both."
         )
     parse = _times(format, _zone(timezone))
-    number = _numbers(missing or (), decimal)
+    words = [word.strip() for word in ([missing] if isinstance(missing, str) else missing or ())]
+    number = _numbers(words, decimal)
     found, kind = _columns(Path(file), times, values, series, delimiter, parse, number)
     moments = {name: Moments.of(column.dates, kind) for name, column in found.items()}
     if known is None:
         known = timeline.inferred(list(moments.items()))
     parts = []
     for name, column in found.items():
-        if missing is None:
-            _no_fillers(name, column)
+        numbers = np.array(column.values)
+        if missing is None or words:
+            missing_codes.no_codes(numbers[:, None], [name], _row_of(column.rows), words)
         parts += timeline.runs(
             name,
             moments[name],
-            np.array(column.values),
+            numbers,
             frequency=known,
             gaps=gaps,
             duplicates=duplicates,
@@ -313,6 +316,12 @@ def _times(format: str | None, zone: tzinfo | None) -> Callable[[str], _Parsed]:
         return (found.year, found.month, found.day), kind, zoned
 
     if format is not None:
+        # %x may be 30/11/58. A percent sign that is written %% begins nothing.
+        if two := re.search(r"%[yx]", format.replace("%%", "")):
+            raise SeriesError(
+                f"format has {two.group()}, a year of two digits: 58 may be 1958 or 2058, and "
+                "nothing says which. Write four digits into the file, and %Y for them here."
+            )
         kind: Kind = "year"
         if re.search(r"%[mbB]", format):
             kind = "month"
@@ -355,10 +364,9 @@ def _times(format: str | None, zone: tzinfo | None) -> Callable[[str], _Parsed]:
     return functools.lru_cache(maxsize=100_000)(by_iso)
 
 
-def _numbers(missing: Sequence[str], decimal: str) -> Callable[[str], float]:
+def _numbers(words: Sequence[str], decimal: str) -> Callable[[str], float]:
     if decimal not in (".", ","):
         raise SeriesError(f"decimal is {shown(decimal)}; it must be a point or a comma.")
-    words = [word.strip() for word in ([missing] if isinstance(missing, str) else missing)]
     absent = {*MISSING, *(word.lower() for word in words)}
     # -999 means -999.0, too.
     fillers = {float(word) for word in words if _NUMBER.fullmatch(word)}
@@ -383,21 +391,3 @@ def _numbers(missing: Sequence[str], decimal: str) -> Callable[[str], float]:
         )
 
     return number
-
-
-def _no_fillers(name: str, column: _Column) -> None:
-    values = np.array(column.values)
-    finite = values[np.isfinite(values)]
-    for filler in _FILLERS:
-        others = finite[finite != filler]
-        if others.size == finite.size or others.size == 0:
-            continue
-        low, high = float(others.min()), float(others.max())
-        away = max(low - filler, filler - high)
-        if away > _FAR_OFF * max(high - low, 1e-9):
-            row = column.rows[int(np.flatnonzero(values == filler)[0])]
-            raise SeriesError(
-                f"{name}: row {row} says {filler:g}, far off all other values ({low:g} to "
-                f"{high:g}). If it means missing, say missing=['{filler:g}']; if it was "
-                "measured, say missing=[]."
-            )

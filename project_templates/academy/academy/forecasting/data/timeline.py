@@ -2,13 +2,14 @@
 
 The reading functions (`academy.forecasting.data.reading`) share this. A step is a calendar month,
 year, day, or seven days; two rows in one step are duplicates, a step without a row is a gap. A
-missing value is a step without a row.
+missing value is a step without a row. Where a step is the mean of several rows, it is a gap, too,
+if some of its rows are absent.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal, get_args
@@ -16,6 +17,8 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from academy.forecasting.data import whole_steps
+from academy.forecasting.data.moments import Integers, Moments
 from academy.forecasting.data.panel import About, Panel
 from academy.forecasting.data.series import (
     LABELS,
@@ -27,8 +30,6 @@ from academy.forecasting.data.series import (
     stride,
 )
 
-Integers = npt.NDArray[np.int64]
-Kind = Literal["year", "month", "day"]
 Gaps = Literal["refuse", "split", "longest"]
 Duplicates = Literal["refuse", "mean", "first"]
 Order = Literal["refuse", "sort"]
@@ -37,46 +38,6 @@ _FINENESS: dict[str, int] = {"year": 0, "month": 1, "week": 2, "day": 2}
 #: Days by which a month's value may lie off a twelfth of a year: 15 January, 14 February, 15 March.
 _LOOSE = 3.0
 _MONTH, _YEAR = 365.25 / 12, 365.25
-
-
-@dataclass(frozen=True)
-class Moments:
-    """When each row was, as dates of some calendar; arrays of shape (n,)."""
-
-    year: Integers
-    month: Integers
-    day: Integers
-    kind: Kind
-    """What the file says: years, months or whole dates. What it leaves out is 1."""
-    calendar: str = "standard"
-
-    @classmethod
-    def of(cls, dates: Iterable[Sequence[int]], kind: Kind, calendar: str = "standard") -> Moments:
-        """From (year, month, day) each."""
-        table = np.array(list(dates), dtype=np.int64).reshape(-1, 3)
-        return cls(table[:, 0], table[:, 1], table[:, 2], kind, calendar)
-
-    def __len__(self) -> int:
-        return len(self.year)
-
-    def __getitem__(self, which: Any) -> Moments:
-        return Moments(
-            self.year[which], self.month[which], self.day[which], self.kind, self.calendar
-        )
-
-    def text(self, place: int) -> str:
-        """The moment as the file might have it."""
-        parts = [f"{self.year[place]:04}", f"{self.month[place]:02}", f"{self.day[place]:02}"]
-        return "-".join(parts[: {"year": 1, "month": 2, "day": 3}[self.kind]])
-
-    @property
-    def days(self) -> Integers:
-        """Days since some day, so that differences are lengths of time."""
-        if self.calendar == "360_day":
-            return self.year * 360 + (self.month - 1) * 30 + self.day - 1
-        months = (self.year - 1970) * 12 + self.month - 1
-        first = months.astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
-        return np.asarray(first + self.day - 1, dtype=np.int64)
 
 
 @dataclass(frozen=True)
@@ -230,9 +191,15 @@ def single(
     values: Array,
     frequency: Frequency,
     duplicates: Duplicates,
+    gaps: Gaps,
     where: Callable[[int], str],
+    source: Moments,
 ) -> tuple[Integers, Array]:
-    """One value a step, from rows in order: refused, their mean, or the first one."""
+    """One value a step, from rows in order: refused, their mean, or the first one.
+
+    `source` is when the file has rows, missing values among them. Of means, those of which rows are
+    absent are refused, or left out if `gaps` says what becomes of gaps.
+    """
     width = stride(frequency)
     within = (steps - steps[0]) % width
     if within.any():
@@ -242,15 +209,43 @@ def single(
             f"{moments.text(0)}."
         )
     first = np.concatenate([[True], np.diff(steps) > 0])
-    if first.all():
-        return steps, values
-    if duplicates == "refuse":
+    if duplicates == "refuse" and not first.all():
         raise SeriesError(_twice(name, moments, steps, first, frequency, where))
+    if duplicates == "refuse":
+        return steps, values
     if duplicates == "first":
         return steps[first], values[first]
-    begins = np.flatnonzero(first)
-    counts = np.diff(np.concatenate([begins, [len(steps)]]))
-    return steps[first], np.asarray(np.add.reduceat(values, begins) / counts, dtype=np.float64)
+    has, should, lacking = whole_steps.lacking(source, moments, steps, frequency)
+    means = np.asarray(np.add.reduceat(values, np.flatnonzero(first)) / has, dtype=np.float64)
+    if not lacking.any():
+        return steps[first], means
+    if gaps == "refuse" or lacking.all():
+        raise SeriesError(_not_whole(name, steps[first], has, should, lacking, frequency))
+    return steps[first][~lacking], means[~lacking]
+
+
+def _not_whole(
+    name: str,
+    steps: Integers,
+    has: Integers,
+    should: Integers,
+    lacking: npt.NDArray[np.bool_],
+    frequency: Frequency,
+) -> str:
+    places = np.flatnonzero(lacking)
+    several = [
+        f"{step_label(int(steps[place]), frequency)} has {has[place]} of {should[place]}"
+        for place in places[:3]
+    ]
+    more = " and so on" if len(places) > 3 else ""
+    count = "all" if lacking.all() else f"{len(places)} of {len(steps)}"
+    way = f"No {frequency} is whole: take finer steps, or make these yourself before."
+    if not lacking.all():
+        way = "gaps='longest' and gaps='split' take such steps for gaps."
+    return (
+        f"{name} lacks rows or values of some {frequency}s: {', '.join(several)}{more} ({count} "
+        f"{frequency}s). The mean of the rest is not the {frequency}'s mean. {way}"
+    )
 
 
 def _twice(
@@ -338,6 +333,7 @@ def runs(
         )
     steps = numbers(name, moments, frequency)
     places = ordered(name, moments, steps, order, where)
+    source = moments[places]
     places = places[~np.isnan(values[places])]
     if not places.size:
         raise SeriesError(f"{name}: all of its {len(values)} values are missing. Leave it out.")
@@ -348,7 +344,9 @@ def runs(
         values[places],
         frequency,
         duplicates,
+        gaps,
         lambda place: where(int(places[place])),
+        source,
     )
     return parts(name, steps, kept, frequency, gaps)
 
