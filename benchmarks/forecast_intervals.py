@@ -11,6 +11,10 @@ of more than a million origins. Two tables for each number of origins and each h
 - width: by how much the interval's upper end exceeds the ratio; median over the rounds, geometric
   mean over the worlds. What does not cover has no claim to be narrow.
 
+`--worlds` tells ours world by world, too, and how often it says "better" or "worse" where that is
+wrong. Three worlds are only there: two forecasters that differ in level alone, in a series that
+stays for long on one side of its mean. They were made to be missed, and are the worst that we know.
+
 `--choose` is how the constants of `academy.forecasting.evaluation.comparing` were found, on the
 worlds of the first table: of 175 combinations the one whose intervals are narrowest and held at
 least .90 in each of 108 cases, nine worlds by horizons by numbers of origins. The *fresh* worlds
@@ -65,6 +69,8 @@ class World:
     draw: Callable[[np.random.Generator, int, int], Values]
     first: Forecast
     second: Forecast
+    hard: bool = False
+    """Made to be missed: it stands apart in the tables."""
 
 
 def noise(rng: np.random.Generator, rounds: int, series: int, steps: int) -> Values:
@@ -129,6 +135,10 @@ def climatology(now: Values, _: int, __: Values) -> Values:
     return np.zeros_like(now)
 
 
+def level(bias: float) -> Forecast:
+    return lambda now, _, __: np.full_like(now, bias)
+
+
 def seasonal_naive(_: Values, __: int, year_before: Values) -> Values:
     return year_before
 
@@ -150,6 +160,19 @@ WORLDS = (
     World("four-year swing", True, four_years, damped(0.85), climatology),
     World("slow and fast", True, slow_and_fast, damped(0.9), damped(0.5)),
     World("three series, climatology / naive", True, three_of_a_kind, climatology, seasonal_naive),
+    # Forecasters that differ in level alone, half a spread too high and as much too low: whole
+    # years favour the one, and the next ones the other.
+    *(
+        World(
+            f"levels apart, persistence {weight}",
+            True,
+            simple(weight),
+            level(0.5 / math.sqrt(1 - weight**2)),
+            level(-0.5 / math.sqrt(1 - weight**2)),
+            hard=True,
+        )
+        for weight in (0.8, 0.9, 0.95)
+    ),
 )
 
 
@@ -262,6 +285,15 @@ def ours(pair: Pair) -> Interval:
     return around(pair, np.array([comparing.half_width(row, span, LEVEL)[0] for row in pair.psi]))
 
 
+def settled(pair: Pair) -> Values:
+    """Whether `comparing.compare` says more than "not settled" of an interval on one side of 1."""
+    span = pair.horizon + comparing.PERSISTENCE
+    if pair.psi.shape[1] < comparing.LEAST_SPANS * span:
+        return np.zeros(len(pair.psi), dtype=bool)
+    worth = np.array([comparing.half_width(row, span, LEVEL)[1] for row in pair.psi])
+    return worth >= comparing.LEAST_WORTH
+
+
 def blocks(kind: str, count: int, length: int, rng: np.random.Generator) -> Values:
     """How often each origin stands in each resample: (resamples, origins)."""
     rows = []
@@ -315,6 +347,10 @@ class Found:
     horizon: int
     coverage: float
     half_width: float
+    verdict: float
+    """How often `academy.comparing` says better or worse."""
+    false: float
+    """How often it says the wrong one, or either where the two are equally good."""
 
 
 def measure(origins: Sequence[int], rounds: int, seed: int) -> Iterator[Found]:
@@ -329,10 +365,17 @@ def measure(origins: Sequence[int], rounds: int, seed: int) -> Iterator[Found]:
                     losses(values, horizon, count, world.second),
                     horizon,
                 )
+                spoken = settled(pair)
                 for name, method in METHODS.items():
                     low, high = method(pair)
                     held = float(np.mean((low <= truth) & (truth <= high)))
-                    yield Found(name, world, count, horizon, held, float(np.median(high - low)) / 2)
+                    width = float(np.median(high - low)) / 2
+                    said = spoken * (np.sign(low) == np.sign(high)) * np.sign(low)
+                    # The long run of two that are equally good is not 0 to the last digit.
+                    right = 0.0 if abs(truth) < 0.01 else np.sign(truth)
+                    false = float(np.mean((said != 0) & (said != right)))
+                    given = float(np.mean(said != 0))
+                    yield Found(name, world, count, horizon, held, width, given, false)
 
 
 def choose(origins: Sequence[int], rounds: int, seed: int) -> Table:
@@ -343,7 +386,7 @@ def choose(origins: Sequence[int], rounds: int, seed: int) -> Table:
     held: dict[tuple[int, int, float], list[float]] = {each: [] for each in CHOICES}
     widths: dict[tuple[int, int, float], list[float]] = {each: [] for each in CHOICES}
     for number, world in enumerate(WORLDS):
-        if world.fresh:
+        if world.fresh or world.hard:
             continue
         for horizon in HORIZONS:
             rng = np.random.default_rng([seed, number, horizon])
@@ -398,6 +441,7 @@ def shown(found: Sequence[Found], origins: int, fresh: bool) -> Table:
                 for each in found
                 if (each.method, each.origins, each.horizon, each.world.fresh)
                 == (name, origins, horizon, fresh)
+                and not each.world.hard
             ]
             held = [each.coverage for each in these]
             width = math.exp(float(np.mean(np.log([each.half_width for each in these]))))
@@ -425,13 +469,14 @@ def main() -> None:
         for fresh in (False, True):
             console.print(shown(found, origins, fresh))
     if chosen.worlds:
-        table = Table(title="academy.comparing, world by world", title_justify="left")
+        title = "academy.comparing, world by world: coverage; better or worse said (and wrongly)"
+        table = Table(title=title, title_justify="left")
         for column in ("world", "origins", *(f"horizon {each}" for each in HORIZONS)):
             table.add_column(column)
         for world in WORLDS:
             for origins in chosen.origins:
                 mine = [
-                    f"{each.coverage:.3f}"
+                    f"{each.coverage:.3f}; {each.verdict:.2f} ({each.false:.3f})"
                     for each in found
                     if (each.method, each.world, each.origins)
                     == ("academy.comparing", world, origins)

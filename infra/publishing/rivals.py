@@ -93,12 +93,15 @@ def build(
         elif name in made_by:
             computed.append(name)
     slow_ones = [name for name in computed if name in roster.SLOW]
-    try:
-        _prepare(history, slow_ones, processes, report)
-    except AcademyError as problem:
-        # A line less is no reason to publish nothing.
-        remarks.append(f"{_listed(slow_ones)}: no lines on the board. {problem}")
-        computed = [name for name in computed if name not in slow_ones]
+    for problem, failed in _prepare(history, slow_ones, processes, report).items():
+        # A line less is no reason to publish nothing, and one of before is better than none.
+        computed = [name for name in computed if name not in failed]
+        old = [name for name in failed if name in kept]
+        found |= {name: kept[name] for name in old}
+        if old:
+            remarks.append(f"{_listed(old)}: as computed before, by other versions. {problem}")
+        if gone := [name for name in failed if name not in old]:
+            remarks.append(f"{_listed(gone)}: no lines on the board. {problem}")
     for name in computed:
         made = roster.RIVALS[name](history, HORIZON, season=SEASON, quantiles=True)
         found[name] = {
@@ -133,18 +136,35 @@ def _prepare(
     names: Iterable[str],
     processes: int | None,
     report: Report | None,
-) -> None:
-    """Computes what takes long, on all cores, into the library's cache."""
-    if slow := tuple(names):
+) -> dict[str, list[str]]:
+    """Computes what takes long, on all cores, into the library's cache.
+
+    Gives the problems there were, and the rivals of each. One rival's is no other's: if all of them
+    together fail, they are tried one by one; what was computed until then is not computed again.
+    """
+
+    def prepare(*some: str) -> None:
         roster.prepare(
             history,
             HORIZON,
             origins=0,
             season=SEASON,
-            names=slow,
+            names=some,
             processes=processes,
             report=report,
         )
+
+    slow, problems = tuple(names), dict[str, list[str]]()
+    try:
+        if slow:
+            prepare(*slow)
+    except AcademyError:
+        for name in slow:
+            try:
+                prepare(name)
+            except AcademyError as problem:
+                problems.setdefault(str(problem), []).append(name)
+    return problems
 
 
 def _told(quantiles: Values, first: int) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from academy.forecasting import climatology, damped_anomaly, evaluate, holdout
 from academy.forecasting.data.panel import Panel
 from academy.forecasting.data.series import SeriesError
 from academy.forecasting.evaluation import leakage
+from academy.forecasting.evaluation.backtesting import backtest
 from academy.forecasting.evaluation.metrics import LEVELS, MEDIAN
 from academy.forecasting.models.baseline import Baseline, Settings
 from academy.forecasting.models.departures import moments
@@ -144,6 +145,20 @@ def test_the_median_is_the_point_forecast_and_quantiles_ascend(fitted):
         assert np.array_equal(point, fan[name][:, MEDIAN])
         assert fan[name].shape == (6, 19)
         assert (np.diff(fan[name], axis=1) > 0).all()
+
+
+def test_only_the_series_that_are_asked_for_are_forecast():
+    """A backtest of series that end at different dates shows others, too, maybe short ones."""
+    panel = Panel.of(
+        {"old": persistent(0, 300), "young": persistent(1, 150)},
+        frequency="month",
+        starts={"old": "1970-01", "young": "1990-01"},
+    )
+    model = fit(panel.between(last="1989-12"), Settings(horizon=3, epochs=1, networks=1))
+    found = backtest(model, panel, 3, origins=10, refit_every=1000)
+    assert found.quantiles.shape == (2, 10, 3, 19)
+    asked = backtest(lambda history, _: model.predict(history), panel, 3, origins=10)
+    assert asked.point.shape == found.point.shape
 
 
 def test_it_never_looks_ahead():

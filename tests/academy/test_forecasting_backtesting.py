@@ -146,6 +146,27 @@ def test_of_series_that_end_at_different_dates_none_tells_another_its_future():
     assert np.array_equal(found.truth, alone.truth)
 
 
+@pytest.mark.parametrize("ends", ["together", "apart"])
+def test_forecasters_find_the_season_that_is_tested_with(ends):
+    """Also of a panel, which has a season of its own."""
+    count = 140 if ends == "together" else 110
+    panel = Panel.of(
+        {"a": walk(140), "b": walk(count, 1)},
+        frequency="day",
+        starts={"a": "2000-01-01", "b": "2000-01-01"},
+    )
+    seen = set()
+
+    def look(history, horizon):
+        seen.add(history.season)
+        return naive(history, horizon)
+
+    found = backtest(look, panel, 3, origins=5, season=30)
+    assert seen == {30}
+    assert np.array_equal(found.point, found.naive)
+    assert panel.season == 7
+
+
 def test_progress_is_reported():
     told = []
     backtest(naive, {"a": walk()}, 3, origins=4, report=lambda *each: told.append(each))
@@ -194,6 +215,17 @@ def test_a_model_is_fitted_on_what_was_known_every_so_many_origins(every, fitted
     assert found.point.shape == (1, 4, 3)
     means = [walk(63)[:at].mean() for at in fitted for _ in range(every)][:4]
     assert found.point[0, :, 0] == pytest.approx(means)
+
+
+def test_a_model_that_can_be_called_is_a_model_all_the_same():
+    """As torch's modules are."""
+
+    class Module(Mean):
+        def __call__(self, rows):
+            raise AssertionError("not asked for")
+
+    found = backtest(Module(), {"a": walk(63)}, 3, origins=4)
+    assert np.array_equal(found.point, backtest(Mean(), {"a": walk(63)}, 3, origins=4).point)
 
 
 def test_a_models_points_stand_beside_its_quantiles():
@@ -358,6 +390,12 @@ def test_a_cache_answers_for_the_same_values_and_settings_alone(tmp_path):
     ):
         assert run(**other)[1] == 4, other
     assert run(origins=5)[1] == 5
+    # A forecaster may look at the calendar.
+    dated = [
+        Panel.of({"a": walk()}, frequency=frequency, starts=start, season=12)
+        for frequency, start in (("month", "2000-01"), ("month", "2000-07"), ("year", "1800"))
+    ]
+    assert [run(series=each)[1] for each in (*dated, *dated)] == [4] * 3 + [0] * 3
     with pytest.raises(SeriesError, match="give name=, too"):
         backtest(counted, {"a": walk()}, 3, cache=tmp_path)
 
@@ -483,6 +521,14 @@ def test_settings_below_one_are_refused(what):
         pytest.param({"b": [1.0, 2.0, 3.0]}, "there is no forecast for a", id="left out"),
         pytest.param({"a": [1.0, 2.0]}, r"a: the shape is \(2,\)", id="short"),
         pytest.param({"a": 1.0}, r"a: the shape is \(\)", id="scalar"),
+        pytest.param(
+            {"a": np.zeros(5)}, r"a: the shape is \(5,\).*\[:3\] are the steps", id="long"
+        ),
+        pytest.param(
+            {"a": np.zeros(117)},
+            r"117 steps, which are the 114 known ones.*\[-3:\] are the steps that come next",
+            id="with the past",
+        ),
         pytest.param({"a": np.zeros((3, 9))}, r"expected \(3,\) or \(3, 19\)", id="nine levels"),
         pytest.param({"a": ["x", "y", "z"]}, "not made of numbers", id="text"),
         pytest.param({"a": [1.0, np.nan, 2.0]}, "step 2 ahead is not a finite number", id="nan"),

@@ -15,7 +15,6 @@ from academy.forecasting.evaluation.backtesting import Backtest, backtest, one_b
 from academy.forecasting.evaluation.comparing import (
     LEAST_ORIGINS,
     TIE,
-    Share,
     compare,
     compare_by_lead,
     coverage_interval,
@@ -225,9 +224,93 @@ def test_reliability_has_an_interval_for_every_level():
     assert sum(each.calibrated for each in reliability_intervals(calibrated())) >= 17
 
 
-def test_an_interval_that_holds_everything_has_no_width():
-    found = coverage_interval(calibrated(50.0), 0.9)
-    assert found == Share(1.0, 1.0, 1.0, 0.9, 240, 240.0)
+@pytest.mark.parametrize(("width", "share"), [(50.0, 1.0), (1e-9, 0.0)])
+def test_an_interval_has_a_width_where_all_or_nothing_is_inside(width, share):
+    found = coverage_interval(calibrated(width), 0.9)
+    assert found.share == share
+    assert 0.05 < found.high - found.low < 0.15
+    assert (found.low == share, found.high == share) == (share == 0.0, share == 1.0)
+    assert found.effective == pytest.approx(240 / 4)
+    assert not found.calibrated
+
+
+def autoregression(draw, weight: float, count: int) -> np.ndarray:
+    """Standard normal at every step."""
+    values = np.empty(count)
+    values[0] = draw.normal()
+    for step in range(1, count):
+        values[step] = weight * values[step - 1] + math.sqrt(1 - weight**2) * draw.normal()
+    return values
+
+
+def of_steps(values: np.ndarray, origins: int, horizon: int, point: float, name: str) -> Backtest:
+    """A backtest of what always says the normal distribution around `point`."""
+    truth = values[np.arange(origins)[:, None] + np.arange(horizon)][None]
+    flat = np.full_like(truth, point)
+    return Backtest(
+        name=name,
+        names=("a",),
+        season=1,
+        truth=truth,
+        point=flat,
+        naive=np.zeros_like(truth),
+        scale=np.ones(truth.shape[:2]),
+        origins=100 + np.arange(origins)[None],
+        quantiles=flat[..., None] + stats.norm.ppf(LEVELS),
+    )
+
+
+def test_a_right_forecaster_is_seldom_called_wrong_at_any_level():
+    """Levels at the ends had no width in half of the cases, and were called wrong in a third."""
+    draw, wrong = np.random.default_rng(0), np.zeros(20)
+    for _round in range(60):
+        right = of_steps(autoregression(draw, 0.9, 66), 60, 6, 0.0, "right")
+        shares = [coverage_interval(right), *reliability_intervals(right)]
+        assert all(each.low < each.share < each.high or each.share in (0, 1) for each in shares)
+        assert all(each.high - each.low > 0.1 for each in shares)
+        wrong += [not each.calibrated for each in shares]
+    assert wrong.max() <= 10
+    assert wrong[0] <= 3
+
+
+# --- too few for a verdict -----------------------------------------------------------------------
+def test_fewer_origins_than_two_and_a_half_spans_settle_nothing():
+    long, short = (
+        [
+            trial(error=error, origins=60, horizon=7, noise=noise)
+            for error, noise in ((0.1, 1), (1, 2))
+        ]
+        for _ in range(2)
+    )
+    near = compare(*long, leads=slice(0, 6))
+    assert (near.verdict, near.needed) == ("better", 60)
+    assert "needs" not in repr(near)
+    far = compare(*short)
+    assert far.high < 1
+    assert (far.verdict, far.needed) == ("not settled", 63)
+    assert "a verdict needs 63" in repr(far)
+    apart = compare(*(replace(each, origins=each.origins * 12) for each in short))
+    assert apart.verdict == "better"
+
+
+def test_levels_apart_are_seldom_told_apart_where_a_series_stays_long_on_one_side():
+    """Equally good in the long run; with 60 origins and 24 months it was one verdict in four."""
+    draw, wrong = np.random.default_rng(1), 0
+    for _round in range(100):
+        values = autoregression(draw, 0.9, 60 + 12)
+        pair = [of_steps(values, 60, 12, *each) for each in ((0.5, "high"), (-0.5, "low"))]
+        wrong += compare(*pair).verdict in ("better", "worse")
+    assert wrong == 0
+    few = 0
+    for _round in range(100):
+        values = autoregression(draw, 0.9, 60 + 6)
+        pair = [of_steps(values, 60, 6, *each) for each in ((0.5, "high"), (-0.5, "low"))]
+        found = compare(*pair)
+        few += found.effective < comparing.LEAST_WORTH
+        assert found.verdict == "not settled" or found.effective >= comparing.LEAST_WORTH
+        wrong += found.verdict in ("better", "worse")
+    assert few > 50
+    assert wrong <= 8
 
 
 # --- how sure ------------------------------------------------------------------------------------

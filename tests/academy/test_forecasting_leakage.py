@@ -11,7 +11,7 @@ from academy.errors import AcademyError
 from academy.forecasting import climatology, seasonal_naive
 from academy.forecasting.data.panel import Panel
 from academy.forecasting.data.series import SeriesError
-from academy.forecasting.evaluation import leakage, splits
+from academy.forecasting.evaluation import leakage, sources, splits
 from academy.forecasting.evaluation.backtesting import one_by_one
 from academy.forecasting.evaluation.leakage import (
     LeakError,
@@ -38,10 +38,10 @@ def with_gaps() -> np.ndarray:
     return values
 
 
-@pytest.mark.parametrize("module", [leakage, splits], ids=lambda each: each.__name__)
+@pytest.mark.parametrize("module", [leakage, splits, sources], ids=lambda each: each.__name__)
 def test_the_examples_in_the_docstrings_run(module):
     result = doctest.testmod(module)
-    assert result.attempted >= 3
+    assert result.attempted >= 1
     assert result.failed == 0
 
 
@@ -129,6 +129,14 @@ def test_one_step_that_peeks_is_found_where_every_step_is_tried(at, ahead):
     assert (found.step, found.ahead) == (at, ahead)
 
 
+@pytest.mark.parametrize("unit", [1.0, 1e9])
+def test_a_leak_beside_a_column_of_large_numbers_is_found(unit):
+    stamp = unit * (1.5e9 + 86_400 * 30.4 * np.arange(120))
+    found = check_transform(lambda x: (stamp, (x - x.mean()) / x.std()), walk())
+    assert (found.leaks, found.step) == (True, 0)
+    assert not check_transform(lambda x: (stamp, np.diff(x, prepend=0.0)), walk()).leaks
+
+
 @pytest.mark.parametrize(
     ("fill", "leaks"),
     [
@@ -197,9 +205,123 @@ def test_who_looks_into_the_notebooks_own_data_is_found():
     assert all(np.array_equal(own[name], before[name]) for name in own)
 
 
-def test_the_data_is_put_back_even_if_the_forecaster_fails():
-    own, calls = data(), []
-    before = {name: values.copy() for name, values in own.items()}
+SHAPES = {
+    "panel": lambda: data(panel=True),
+    "of a panel": lambda: dict(data(panel=True)),
+    "lists": lambda: {name: values.tolist() for name, values in data().items()},
+    "whole numbers": lambda: {
+        name: np.rint(9 * values).astype(np.int16) for name, values in data().items()
+    },
+    "no less than 0": lambda: {
+        name: np.rint(9 * np.abs(values)).astype(np.uint8) for name, values in data().items()
+    },
+    "lists of whole numbers": lambda: {
+        name: np.rint(9 * values).astype(int).tolist() for name, values in data().items()
+    },
+    "objects": lambda: {name: values.astype(object) for name, values in data().items()},
+    "pandas": lambda: {name: pd.Series(values) for name, values in data().items()},
+    "single": lambda: {name: values.astype(np.float32) for name, values in data().items()},
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_whatever_holds_the_data_who_looks_into_it_is_found(shape):
+    own = SHAPES[shape]()
+    before = {name: np.array(own[name]) for name in own}
+
+    def peek(history, horizon):
+        return {name: np.array(own[name])[len(history[name]) :][:horizon] for name in history}
+
+    found = check_forecaster(peek, own, 6, origins=20)
+    assert (found.leaks, found.step) == (True, 120 - 6 - 20)
+    assert "changes with values that come after it" in found.message
+    for name, values in before.items():
+        now = np.array(own[name])
+        assert now.dtype == values.dtype
+        assert now.tolist() == values.tolist()
+    honest = check_forecaster(FORECASTERS["climatology"], own, 6, origins=20)
+    assert str(honest) == "No leak found: climatology. 4 origins were tried."
+
+
+def test_a_view_of_a_panel_is_no_hiding_place_and_stays_read_only():
+    own = data(panel=True)
+    views = {name: own.select([name])[name] for name in own}
+
+    def peek(history, horizon):
+        return {name: views[name][len(history[name]) :][:horizon] for name in history}
+
+    assert check_forecaster(peek, own, 6, origins=20).leaks
+    assert not any(values.flags.writeable for values in views.values())
+    assert own == data(panel=True)
+
+
+def test_a_panel_on_the_disk_is_looked_at_and_not_written_to(tmp_path):
+    data(panel=True).save(tmp_path)
+    own = Panel.open(tmp_path)
+    buffer = own.buffer
+
+    def peek(history, horizon):
+        return {name: own[name][len(history[name]) :][:horizon] for name in history}
+
+    assert check_forecaster(peek, own, 6, origins=20).leaks
+    assert own.buffer is buffer
+    assert Panel.open(tmp_path) == data(panel=True)
+
+
+def test_who_has_what_came_from_a_copy_is_found():
+    copy = {name: values.copy() for name, values in data().items()}
+
+    def by_heart(history, horizon):
+        """One month of six is what came; a fan, whose median it is."""
+        found = {}
+        for name, values in history.items():
+            row = np.full(horizon, values[-1])
+            row[2] = copy[name][values.size + 2]
+            found[name] = row[:, None] + np.linspace(-1, 1, 19)
+        return found
+
+    found = check_forecaster(by_heart, data(), 6, origins=20)
+    assert (found.leaks, found.series, found.step) == (True, "a", 120 - 6 - 20)
+    assert "is what came, whatever the history" in found.message
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pytest.param(np.arange(90.0), id="line"),
+        pytest.param(np.arange(90.0) // 3, id="stairs"),
+        pytest.param(np.arange(90) % 12 + np.arange(90) // 12 * 0.5, id="season and line"),
+        pytest.param(np.where(np.arange(90) % 7 < 2, 1.0, 0.0), id="mostly nought"),
+    ],
+)
+def test_who_is_right_from_the_past_alone_passes(values):
+    def rounded(history, horizon):
+        ahead = one_by_one(climatology)(history, horizon)
+        return {name: np.round(each, 1) for name, each in ahead.items()}
+
+    def nought(history, horizon):
+        return {name: np.zeros(horizon) for name in history}
+
+    for forecaster in (rounded, nought, one_by_one(seasonal_naive)):
+        assert not check_forecaster(forecaster, {"a": values.copy()}, 6, origins=20).leaks
+
+
+def test_what_cannot_be_changed_was_not_looked_at():
+    own = {name: tuple(values) for name, values in data().items()}
+    found = check_forecaster(FORECASTERS["climatology"], own, 6, origins=20)
+    assert (found.leaks, found.blind, found.series) == (False, True, "a")
+    assert str(found).startswith("Not looked at: climatology. 4 origins were tried. Whether it")
+    assert "No leak" not in str(found)
+    with pytest.raises(LeakError, match="Not looked at"):
+        found.must_hold()
+    one = check_forecaster(FORECASTERS["climatology"], data(), 6, origins=20, places=1)
+    assert "1 origin was tried." in one.message
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_data_is_put_back_even_if_the_forecaster_fails(shape):
+    own, calls = SHAPES[shape](), []
+    before = {name: np.array(own[name]) for name in own}
 
     def breaks(history, horizon):
         calls.append(1)
@@ -209,7 +331,7 @@ def test_the_data_is_put_back_even_if_the_forecaster_fails():
 
     with pytest.raises(RuntimeError, match="broken"):
         check_forecaster(breaks, own, 6, origins=20)
-    assert all(np.array_equal(own[name], before[name]) for name in own)
+    assert all(np.array_equal(np.array(own[name]), before[name]) for name in own)
 
 
 def test_who_looks_behind_the_end_of_its_history_is_found():
@@ -315,6 +437,55 @@ def test_a_test_that_was_never_cut_off_is_found():
     assert "in another unit" not in found.message
     partly = check_split({"a": values[:54]}, {"a": values[48:]})
     assert (partly.leaks, partly.step) == (True, 48)
+
+
+ROUNDED = {
+    "Fahrenheit, a tenth": lambda k: ((k - 273.15) * 1.8 + 32).round(1),
+    "a hundredth": lambda k: k.round(2),
+    "half degrees": lambda k: np.round(2 * k) / 2,
+    "single": lambda k: k.astype(np.float32),
+    "standardised, rounded": lambda k: ((k - k.mean()) / k.std()).round(2),
+}
+
+
+@pytest.mark.parametrize("twin", ROUNDED)
+def test_a_twin_that_was_rounded_is_found(twin):
+    kelvin = np.random.default_rng(0).normal(280, 9, 60)
+    found = check_split({"cut": kelvin[:48], "twin": ROUNDED[twin](kelvin)}, {"cut": kelvin[48:]})
+    assert (found.leaks, found.series, found.step) == (True, "twin", 48)
+    same_unit = twin in ("a hundredth", "half degrees", "single")
+    assert ("in another unit" in found.message) is not same_unit
+
+
+COUNTS = {
+    "few storms": lambda draw: draw.poisson(0.5, 300).astype(float),
+    "storms": lambda draw: draw.poisson(3, 300).astype(float),
+    "rain": lambda draw: np.where(draw.random(300) < 0.2, draw.gamma(2, 5, 300).round(1), 0),
+    "grades": lambda draw: draw.integers(0, 6, 300).astype(float),
+    "rounded": lambda draw: draw.normal(0, 1, 300).round(1),
+    "a season of counts": lambda draw: draw.poisson(3 + 2 * np.sin(np.arange(300) / 2)) * 1.0,
+}
+
+
+@pytest.mark.parametrize("kind", COUNTS)
+def test_counts_and_rain_are_not_accused_of_agreeing_by_chance(kind):
+    for seed in range(20):
+        values = COUNTS[kind](np.random.default_rng(seed))
+        assert not check_split({"a": values[:276]}, {"a": values[276:]}).leaks, seed
+
+
+@pytest.mark.parametrize("kind", COUNTS)
+def test_counts_that_were_never_cut_off_are_found(kind):
+    leaks = 0
+    for seed in range(10):
+        values = COUNTS[kind](np.random.default_rng(seed))
+        leaks += check_split({"a": values}, {"a": values[276:]}).leaks
+    assert leaks >= (5 if kind in ("few storms", "rain") else 10)
+
+
+def test_what_repeats_from_year_to_year_is_no_leak():
+    wave = np.sin(np.arange(120) * np.pi / 6)
+    assert not check_split({"a": wave[:96], "b": 3 * wave[:96] + 1}, {"a": wave[96:]}).leaks
 
 
 @given(st.integers(0, 1000))

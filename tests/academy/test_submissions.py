@@ -158,6 +158,10 @@ QUANTILE_FORMS = {
         name: {n / 20: array[:, n - 1] for n in range(19, 0, -1)} for name, array in ARRAYS.items()
     },
     "table": lambda _: quantile_table(),
+    "rows": lambda _: quantile_table().to_dict("records"),
+    "rows by level": lambda _: quantile_table([n / 20 for n in range(1, 20)], value=False).to_dict(
+        "records"
+    ),
     "table by level": lambda _: quantile_table([n / 20 for n in range(1, 20)], value=False),
     "table with 0.10": lambda _: quantile_table([f"{n / 20:.2f}" for n in range(1, 20)]),
     "csv": lambda tmp_path: csv_file(tmp_path, quantile_table()),

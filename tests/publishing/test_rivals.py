@@ -245,6 +245,35 @@ def test_what_fails_is_told_and_the_others_stand(
     )
 
 
+@pytest.mark.parametrize("known_before", [False, True])
+def test_what_fails_of_one_rival_takes_no_other_with_it(
+    known_before: bool, statsforecast: Statsforecast, monkeypatch: pytest.MonkeyPatch
+):
+    before = rivals.build(sealed()).content if known_before else None
+    statsforecast.is_of("2")
+
+    def fill(tasks: Any, **_: Any) -> int:
+        if any(task.rival == "AutoARIMA" for task in tasks):
+            raise AcademyError("AutoARIMA finds no model")
+        return 0
+
+    monkeypatch.setattr(library.cache, "fill", fill)
+    found = rivals.build(sealed(), before)
+    made_by = {name: each["made_by"] for name, each in json.loads(found.content)["rivals"].items()}
+    assert (made_by["AutoETS"], made_by["AutoTheta"]) == ("s 2", "s 2")
+    assert "AutoARIMA" not in found.computed
+    [remark] = found.remarks
+    if known_before:
+        assert found.rivals == tuple(library.RIVALS)
+        assert made_by["AutoARIMA"] == "s 1"
+        assert remark == (
+            "AutoARIMA: as computed before, by other versions. AutoARIMA finds no model"
+        )
+    else:
+        assert found.rivals == (*library.QUICK, "AutoETS", "AutoTheta")
+        assert remark == "AutoARIMA: no lines on the board. AutoARIMA finds no model"
+
+
 def test_left_out_they_are_not_missed(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "statsforecast", None)
     assert rivals.build(sealed(), slow=False).remarks == ()

@@ -32,10 +32,11 @@ def rows_of(predictions: Any, task: Task) -> list[Row]:
 
     A path is a CSV or Parquet file with the columns series, step, value. A dictionary has the
     values of each series over the horizon, first step first. A table with those three columns
-    (pandas) or a list of such rows is taken as it is.
+    (pandas) or a list of such rows, tuples or dictionaries, is taken as it is.
 
     Quantiles are 19 more columns, "0.05" to "0.95"; value may then be missing, and is the median.
-    In a dictionary a series has an array of shape (horizon, 19), or such columns by name.
+    Rows have them as dictionaries only. In a dictionary of series each has an array of shape
+    (horizon, 19), or such columns by name.
     """
     if isinstance(predictions, str | Path):
         file = Path(predictions).expanduser()
@@ -142,16 +143,20 @@ def _row(series: str, step: int, numbers: Sequence[float], names: Sequence[str])
 
 
 def _from_table(table: Any) -> list[Row]:
-    head = list(table.columns)
+    return _from_columns({name: list(table[name]) for name in table.columns})
+
+
+def _from_columns(table: Mapping[Any, Sequence[Any]]) -> list[Row]:
+    head = list(table)
     missing = [name for name in INDEX if name not in head]
     if not any(_quantile_name(name) in ("value", *QUANTILES) for name in head):
         missing.append("value")
     if missing:
         raise SubmissionError(f"The table has no column {', '.join(missing)}.")
     places, names = _columns(head, "The table")
-    columns = [list(table[head[place]]) for place in places]
+    columns = [table[head[place]] for place in places]
     found = []
-    rows = zip(list(table["series"]), list(table["step"]), zip(*columns, strict=True), strict=True)
+    rows = zip(table["series"], table["step"], zip(*columns, strict=True), strict=True)
     for number, (series, step, values) in enumerate(rows, start=1):
         found.append(_row(*_checked(number, series, step, values), names))
     return found
@@ -212,10 +217,12 @@ def _numbers(name: str, given: Any) -> npt.NDArray[np.float64]:
 
 
 def _from_rows(predictions: Iterable[Any]) -> list[Row]:
+    given = list(predictions)
+    if given and all(isinstance(row, Mapping) for row in given):
+        names = dict.fromkeys(name for row in given for name in row)
+        return _from_columns({name: [row.get(name) for row in given] for name in names})
     rows: list[Row] = []
-    for number, row in enumerate(predictions, start=1):
-        if isinstance(row, Mapping):
-            row = [row.get(name) for name in COLUMNS]
+    for number, row in enumerate(given, start=1):
         if isinstance(row, str | bytes) or not isinstance(row, Sequence) or len(row) != 3:
             raise SubmissionError(f"Row {number} is {row!r}; expected (series, step, value).")
         name, step, value = row

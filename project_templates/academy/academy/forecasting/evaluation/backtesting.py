@@ -13,14 +13,15 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
 
+from academy.forecasting.data.panel import Panel
 from academy.forecasting.data.series import Array, SeriesError, as_series
 from academy.forecasting.evaluation.metrics import LEVELS, MEDIAN
-from academy.forecasting.evaluation.origins import Known, Moment, ends_that_differ, moments
+from academy.forecasting.evaluation.origins import Known, Moment, moments
 from academy.forecasting.evaluation.origins import frame as origin_frame
 from academy.forecasting.evaluation.results import Backtest
 from academy.forecasting.evaluation.scores import Scoreboard, Scores
@@ -44,7 +45,7 @@ FEWEST_ORIGINS = 60
 """What a claim needs at least: standard errors over five origins swallow most claims."""
 
 #: Part of every cached file's name: a change of what is kept must change it.
-_VERSION = 2
+_VERSION = 3
 
 
 class Model(Protocol):
@@ -53,6 +54,11 @@ class Model(Protocol):
     def fit(self, history: Any, /) -> Any: ...
 
     def predict(self, history: Any, /) -> Mapping[str, Array]: ...
+
+
+def is_model(forecaster: object) -> TypeGuard[Model]:
+    """Whether it is fitted before it forecasts; one that can be called, too, as torch's modules."""
+    return all(callable(getattr(forecaster, part, None)) for part in ("fit", "predict"))
 
 
 def one_by_one(
@@ -108,7 +114,9 @@ def backtest(
     forecaster
         A `Forecaster`; or an object with `fit(history)` and `predict(history)`, as `Baseline`, and
         maybe `predict_quantiles(history)`. An object is copied as it is given, and the copy is
-        fitted on what was known, at the first origin and at every `refit_every`-th after it.
+        fitted on what was known, at the first origin and at every `refit_every`-th after it. It is
+        not told the horizon, so what it forecasts beyond it is left away; a function is asked for
+        `horizon` steps and must give as many.
     panel
         Series by name, (n,) each, of any lengths: a `Panel` or a dict. Of a panel with dates whose
         series end at different ones, a forecaster gets at each date all series as they were known
@@ -119,15 +127,15 @@ def backtest(
     origins, step
         How many, and how many steps apart.
     season
-        In steps: of the MASE's scale and of the seasonal naive. Without it, the panel's; 12 for a
-        dict.
+        In steps: of the MASE's scale and of the seasonal naive, and what forecasters find as
+        ``history.season``. Without it, the panel's; 12 for a dict.
     refit_every
         In origins. Between two fits a model still gets what is known, but has not learnt from it.
     name
         The forecaster's name in tables; without one, the function's or the class's.
     cache
-        A folder. What was tested before under the same `name`, on the same values and with the same
-        settings, is read from there. Give another name when the model changes.
+        A folder. What was tested before under the same `name`, on the same values of the same dates
+        and with the same settings, is read from there. Give another name when the model changes.
     report
         Called after each origin, or date, with how many are done, and how many there are.
 
@@ -169,8 +177,7 @@ def backtest(
         if not name:
             raise SeriesError("a cache knows forecasters by their names: give name=, too")
         settings = (named, horizon, origins, step, length, refit_every)
-        # What is known of the others at an origin depends on dates only where ends differ.
-        kept = Path(cache) / f"{_digest(series, (*settings, ends_that_differ(panel)))}.npz"
+        kept = Path(cache) / f"{_digest(series, (*settings, _dates(panel)))}.npz"
         if kept.is_file():
             return Backtest.load(kept)
 
@@ -180,19 +187,24 @@ def backtest(
     point = np.empty_like(frame.truth)
     quantiles: Array | None = None
     wide: bool | None = None
+    beyond = is_model(forecaster)
     for done, (moment, said, points) in enumerate(
         _forecasts(forecaster, plan, horizon, refit_every * step), start=1
     ):
         where = f"{named}, {moment.label}"
         for at, number in moment.asked:
-            row = _row(said, names[at], horizon, where)
+            past = int(frame.places[at, number])
+            row = _row(said, names[at], horizon, where, past, beyond)
             if wide is None and (wide := row.ndim == 2):
                 quantiles = np.empty((*frame.truth.shape, len(LEVELS)))
             if wide != (row.ndim == 2):
                 raise SeriesError(f"{where}: quantiles of some series or origins, points of others")
             if quantiles is not None:
                 quantiles[at, number] = row
-                row = row[:, MEDIAN] if points is None else _row(points, names[at], horizon, where)
+                if points is None:
+                    row = row[:, MEDIAN]
+                else:
+                    row = _row(points, names[at], horizon, where, past, beyond)
             if row.ndim == 2:
                 raise SeriesError(f"{where}: predict gives quantiles; points expected")
             point[at, number] = row
@@ -221,8 +233,8 @@ def _forecasts(
     model: Any = None
     fitted = 0
     for moment in plan:
-        if callable(forecaster):
-            yield moment, forecaster(moment.history, horizon), None
+        if not is_model(forecaster):
+            yield moment, forecaster(moment.history, horizon), None  # type: ignore[operator]
             continue
         if model is None or moment.when - fitted >= refit_after:
             model, fitted = copy.deepcopy(forecaster), moment.when
@@ -232,8 +244,11 @@ def _forecasts(
         yield (moment, points, None) if wide is None else (moment, wide(moment.history), points)
 
 
-def _row(said: Any, name: str, horizon: int, where: str) -> Array:
-    """The forecast of one series: (horizon,) or (horizon, 19)."""
+def _row(said: Any, name: str, horizon: int, where: str, past: int, beyond: bool) -> Array:
+    """The forecast of one series: (horizon,) or (horizon, 19).
+
+    `past` values of it are known; `beyond` says whether more steps than are asked for will do.
+    """
     if not isinstance(said, Mapping):
         kind = type(said).__name__
         raise SeriesError(f"{where}: forecasts by series expected, a mapping; not {kind}")
@@ -244,11 +259,18 @@ def _row(said: Any, name: str, horizon: int, where: str) -> Array:
         row = np.asarray(said[name], dtype=np.float64)
     except (TypeError, ValueError):
         raise SeriesError(f"{where}: the forecast is not made of numbers") from None
+    if row.ndim and row.shape[0] == past + horizon:
+        raise SeriesError(
+            f"{where}: {row.shape[0]} steps, which are the {past} known ones and the horizon of "
+            f"{horizon}. Leave the past away: [-{horizon}:] are the steps that come next"
+        )
     # A model forecasts as far as it was made to; what is beyond is not asked for.
-    row = row[:horizon] if row.ndim else row
+    row = row[:horizon] if row.ndim and beyond else row
     if row.shape not in ((horizon,), (horizon, len(LEVELS))):
         expected = f"({horizon},) or ({horizon}, {len(LEVELS)})"
-        raise SeriesError(f"{where}: the shape is {row.shape}; expected {expected}")
+        more = row.shape not in ((), (len(LEVELS),)) and row.shape[0] > horizon
+        hint = f": [:{horizon}] are the steps that were asked for" if more else ""
+        raise SeriesError(f"{where}: the shape is {row.shape}; expected {expected}{hint}")
     if not np.isfinite(row).all():
         step = int(np.argwhere(~np.isfinite(row))[0][0])
         raise SeriesError(f"{where}: step {step + 1} ahead is not a finite number")
@@ -267,6 +289,13 @@ def _name_of(forecaster: Any) -> str:
         or getattr(forecaster, "__name__", "")
         or type(forecaster).__name__
     )
+
+
+def _dates(panel: Mapping[str, Any]) -> list[str | None]:
+    """What a forecaster may read off the calendar: the frequency, and where each series starts."""
+    if not isinstance(panel, Panel):
+        return []
+    return [panel.frequency, *(panel.start(name) for name in panel)]
 
 
 def _digest(series: Mapping[str, Array], settings: tuple[Any, ...]) -> str:

@@ -21,6 +21,8 @@ class LeakReport:
         Which thing was looked at.
     leaks : bool
         Whether the future was seen.
+    blind : bool
+        Whether nothing was found, but not all could be looked at. It is no "no leak".
     message : str
         Where, in words.
     step : int or None
@@ -40,6 +42,7 @@ class LeakReport:
     ahead: int | None = None
     series: str = ""
     places: int = 0
+    blind: bool = False
 
     def must_hold(self) -> LeakReport:
         """Itself if there is no leak.
@@ -47,13 +50,14 @@ class LeakReport:
         Raises
         ------
         LeakError
-            There is one.
+            There is one, or it could not be looked.
         """
-        if self.leaks:
+        if self.leaks or self.blind:
             raise LeakError(str(self))
         return self
 
     def __repr__(self) -> str:
-        return f"{'LEAK' if self.leaks else 'No leak found'}: {self.what}. {self.message}"
+        head = "LEAK" if self.leaks else "Not looked at" if self.blind else "No leak found"
+        return f"{head}: {self.what}. {self.message}"
 
     __str__ = __repr__

@@ -11,8 +11,8 @@ changes. What it does find is real.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -20,8 +20,9 @@ import numpy.typing as npt
 
 from academy.forecasting.data.panel import Panel
 from academy.forecasting.data.series import Array, SeriesError, as_series
-from academy.forecasting.evaluation.backtesting import Forecaster, Known, Model
+from academy.forecasting.evaluation.backtesting import Forecaster, Known, Model, is_model
 from academy.forecasting.evaluation.leak_report import LeakError, LeakReport
+from academy.forecasting.evaluation.sources import changed_to, fixed
 from academy.forecasting.evaluation.splits import check_split
 
 __all__ = [
@@ -98,7 +99,7 @@ def check_transform(
     return LeakReport(
         what,
         True,
-        f"Step {step} knows the value of step {furthest}, {_steps(furthest - step)} later.",
+        f"Step {step} knows the value of step {furthest}, {_count(furthest - step, 'step')} later.",
         step=step,
         ahead=furthest - step,
         places=len(cuts),
@@ -168,10 +169,12 @@ def check_forecaster(
 ) -> LeakReport:
     """Whether a forecaster knows more than the history it is given.
 
-    What lies in memory behind the history is changed; so are the arrays of `data` themselves, as
-    far as they may be written to, and put back: a forecaster that looks into the notebook's own
-    data sees that. Then it is asked again after it was asked about a later origin: what it kept
-    from there must not matter. A model is fitted anew each time; a `fit` that goes on from an
+    What lies in memory behind the history is changed; so is `data` itself, a panel, arrays or
+    lists, and put back whatever happens: a forecaster that looks into the notebook's own data sees
+    that. Of what cannot be changed, such as a tuple, the report says "not looked at". Its forecasts
+    are held beside what came: who gives just that, and gives it still when its history is another
+    one, has it from a copy. Then it is asked again after it was asked about a later origin: what it
+    kept from there must not matter. A model is fitted anew each time; a `fit` that goes on from an
     earlier one, on later values, does not pass.
 
     What was computed from all data *before* the forecaster was made cannot be seen from outside:
@@ -193,31 +196,47 @@ def check_forecaster(
     38
     """
     what = name or _name_of(forecaster)
-    series = _series(data)
+    series = {each: values.copy() for each, values in _series(data).items()}
     draw = np.random.default_rng(_SEED)
     ask = _asked(forecaster)
     backs = _backs(series, horizon, origins, places)
+    shown: dict[int, dict[str, Array]] = {}
     for back in backs:
         known = _known(data, series, back)
-        said = _said(ask, known, horizon, what)
+        said = shown[back] = _said(ask, known, horizon, what)
         _must_repeat(said, _said(ask, known, horizon, what), what)
         for shift in _SHIFTS:
             changed = {n: _disturbed(v, v.size - back, shift, draw) for n, v in series.items()}
-            with _instead(data, changed):
+            with changed_to(data, changed):
                 other = _said(ask, _known(data, changed, back), horizon, what)
             if found := _first_difference(said, other, series, back, what):
                 return found
-        # Then a later origin, and this one again.
+    if found := _told_by_heart(ask, data, series, shown, horizon, what):
+        return found
+    for back, said in shown.items():
+        # A later origin, and then this one again.
+        known = _known(data, series, back)
         later = max(0, back - horizon)
         _said(ask, _known(data, series, later), horizon, what)
         again = _said(ask, known, horizon, what)
         if found := _first_difference(said, again, series, back, what, kept=True):
             return found
-        if not callable(forecaster):
+        if is_model(forecaster):
             again = _said(_asked(forecaster, _known(data, series, later)), known, horizon, what)
             if found := _first_difference(said, again, series, back, what, kept=True):
                 return found
-    return LeakReport(what, False, f"{len(backs)} origins were tried.", places=len(backs))
+    tried = f"{_count(len(backs), 'origin')} {'was' if len(backs) == 1 else 'were'} tried."
+    if unchanged := fixed(data):
+        return LeakReport(
+            what,
+            False,
+            f"{tried} Whether it looks into {unchanged[0]} itself is not known: that cannot be "
+            "changed. Give an array that may be written to, a list, or a Panel.",
+            series=unchanged[0],
+            places=len(backs),
+            blind=True,
+        )
+    return LeakReport(what, False, tried, places=len(backs))
 
 
 # --- the future, changed --------------------------------------------------------------------------
@@ -257,9 +276,8 @@ def _rows(transform: Callable[[Array], Any], values: Array, what: str) -> Array:
 
 
 def _same(one: Array, other: Array) -> npt.NDArray[np.bool_]:
-    """Row by row; missing equals missing."""
-    finite = one[np.isfinite(one)]
-    size = float(np.abs(finite).max()) if finite.size else 0.0
+    """Row by row; missing equals missing. Each column in its own size: one may be a time stamp."""
+    size = np.abs(np.where(np.isfinite(one), one, 0.0)).max(axis=0, initial=0.0)
     close = np.isclose(one, other, rtol=TOLERANCE, atol=TOLERANCE * size, equal_nan=True)
     return np.asarray(close.all(axis=1))
 
@@ -350,8 +368,8 @@ def _season(data: Mapping[str, Any]) -> int:
 
 def _asked(forecaster: Forecaster | Model, before: Mapping[str, Array] | None = None) -> Forecaster:
     """As a function; a model is copied and fitted each time, maybe after a fit on `before`."""
-    if callable(forecaster):
-        return forecaster
+    if not is_model(forecaster):
+        return forecaster  # type: ignore[return-value]
 
     def fitted(history: Mapping[str, Array], _: int) -> Mapping[str, Array]:
         model = copy.deepcopy(forecaster)
@@ -414,24 +432,77 @@ def _first_difference(
     return None
 
 
-@contextmanager
-def _instead(data: Mapping[str, Any], changed: Mapping[str, Array]) -> Iterator[None]:
-    """The caller's own arrays, where they may be written to, with other values for a while."""
-    kept: list[tuple[npt.NDArray[Any], npt.NDArray[Any]]] = []
-    try:
-        for name, values in changed.items():
-            own = None if isinstance(data, Panel) else data[name]
-            if isinstance(own, np.ndarray) and own.flags.writeable and own.dtype.kind == "f":
-                kept.append((own, own.copy()))
-                own[...] = values
-        yield
-    finally:
-        for own, before in reversed(kept):
-            own[...] = before
+def _told_by_heart(
+    ask: Forecaster,
+    data: Mapping[str, Any],
+    series: Mapping[str, Array],
+    shown: Mapping[int, Mapping[str, Array]],
+    horizon: int,
+    what: str,
+) -> LeakReport | None:
+    """Whether what came is told, whatever the history was; `shown` are the forecasts by steps back.
+
+    Only values count that had never been before: any forecast meets a zero of a dry month. And one
+    that follows from the past, on a line, does not come again from another past.
+    """
+    met: dict[str, set[float]] = defaultdict(set)
+    first: dict[str, int] = {}
+    for back, said in shown.items():
+        hits = _new_and_met(said, series, back, horizon)
+        if not any(each.any() for each in hits.values()):
+            continue
+        draw = np.random.default_rng(_SEED)
+        other = {
+            name: _disturbed(values, 0, 0.0, draw)[: values.size - back]
+            for name, values in series.items()
+        }
+        try:
+            told = _said(ask, _known(data, other, 0), horizon, what)
+        except Exception:
+            # Who cannot forecast from another past has not shown to know it by heart.
+            told = {name: np.full(horizon, np.nan) for name in series}
+        still = _new_and_met(told, series, back, horizon)
+        for name, values in series.items():
+            both = hits[name] & still[name]
+            met[name] |= set(values[values.size - back :][:horizon][both].tolist())
+            if both.any():
+                first.setdefault(name, values.size - back)
+    for name, values_met in met.items():
+        if len(values_met) > 1:
+            return LeakReport(
+                what,
+                True,
+                f"The forecast of {name} from step {first[name] - 1} is what came, whatever the "
+                "history: it comes from elsewhere.",
+                step=first[name] - 1,
+                series=name,
+                places=len(shown),
+            )
+    return None
 
 
-def _steps(count: int) -> str:
-    return f"{count} step{'' if count == 1 else 's'}"
+def _new_and_met(
+    said: Mapping[str, Array], series: Mapping[str, Array], back: int, horizon: int
+) -> dict[str, npt.NDArray[np.bool_]]:
+    """At which steps a forecast is what came, to the last digits, and that had never been before.
+
+    Of quantiles the median is looked at.
+    """
+    found = {}
+    for name, values in series.items():
+        known, came = values[: values.size - back], values[values.size - back :][:horizon]
+        point = said[name] if said[name].ndim == 1 else said[name][:, said[name].shape[1] // 2]
+        spread = float(known.std()) or 1.0
+        new = np.abs(came[:, None] - known).min(axis=1) > 1e-9 * spread
+        met = np.zeros(came.size, dtype=bool)
+        if point.shape == came.shape:
+            met = np.abs(point - came) <= 1e-9 * spread
+        found[name] = new & met
+    return found
+
+
+def _count(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _name_of(thing: Any) -> str:

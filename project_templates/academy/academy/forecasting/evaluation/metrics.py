@@ -1,10 +1,10 @@
-"""Measures of point and quantile forecasts, as the competition's scorer and GIFT-Eval define them.
+"""Measures of point and quantile forecasts, as the competition's scorer defines them.
 
 The mean absolute scaled error (MASE) divides a forecast's error by the error that the seasonal
 naive makes inside the history: a number without a unit, so series can be compared [1]_. The
 board divides once more, by the MASE of the seasonal naive on the same months, and takes the
-geometric mean over the series: 1.0 is the floor, 0.8 is a fifth less error than the floor. So
-does GIFT-Eval [2]_.
+geometric mean over the series: 1.0 is the floor, 0.8 is a fifth less error than the floor.
+GIFT-Eval [2]_ divides and means so, too, data set by data set.
 
 A forecast that says how sure it is gives quantiles at the 19 `LEVELS`. `wql` is one number for all
 of them, `coverage` says how often the truth was inside an interval.
@@ -233,8 +233,10 @@ def wql(actual: npt.ArrayLike, quantiles: npt.ArrayLike, levels: Sequence[float]
 
         2 sum_q sum_t rho_q(y_t - z_qt) / (levels sum_t |y_t|),
 
-    the sums over all that is given [1]_; GluonTS and GIFT-Eval call it the mean weighted sum
-    quantile loss. The board takes it series by series and means them. Quantiles that are all equal
+    the sums over all that is given [1]_; GluonTS calls it the mean weighted sum quantile loss. The
+    board takes it series by series, on the 19 levels, and gives the arithmetic mean, undivided.
+    GIFT-Eval does otherwise: on 9 levels, over a whole data set, divided by the seasonal naive's,
+    and the geometric mean of that. The numbers cannot be compared. Quantiles that are all equal
     make it the sum of absolute errors over the sum of sizes. Like `smape` it depends on where zero
     is: compare it between models, not between series.
 

@@ -122,9 +122,19 @@ def moments(
     `wanted`, the names of the series whose forecasts count at this date.
     """
     if isinstance(panel, Panel) and (lasts := ends_that_differ(panel)):
-        found = list(_by_date(panel, places, lasts))
+        found = list(_by_date(panel, places, lasts, season))
         return len(found), iter(found)
     return places.shape[1], _by_origin(panel, series, places, season)
+
+
+def in_season(cut: Panel, season: int) -> Panel:
+    """A cut, which is no one else's, with the season that is tested with: forecasters ask for it.
+
+    >>> in_season(Panel.of({"a": [1.0, 2.0, 3.0]}).until(1), 4).season
+    4
+    """
+    cut.season = season
+    return cut
 
 
 def _by_origin(
@@ -138,7 +148,7 @@ def _by_origin(
         back = last - int(places[0, number])
         history: Mapping[str, Array]
         if isinstance(panel, Panel):
-            history = panel.until(back)
+            history = in_season(panel.until(back), season)
         else:
             history = Known({}, season)
             for at, (name, values) in enumerate(series.items()):
@@ -149,7 +159,7 @@ def _by_origin(
         yield Moment(-back, f"origin {number}", history, asked)
 
 
-def _by_date(panel: Panel, places: Places, lasts: list[int]) -> Iterator[Moment]:
+def _by_date(panel: Panel, places: Places, lasts: list[int], season: int) -> Iterator[Moment]:
     frequency = panel.frequency
     if frequency is None:
         return
@@ -161,7 +171,7 @@ def _by_date(panel: Panel, places: Places, lasts: list[int]) -> Iterator[Moment]
         asked[int(date)].append((at, number))
     for date, pairs in sorted(asked.items()):
         label = step_label(date, frequency)
-        history = panel.between(last=label)
+        history = in_season(panel.between(last=label), season)
         # Who forecasts series by series need not do so for the others.
         history.wanted = tuple(panel.names[at] for at, _ in pairs)  # type: ignore[attr-defined]
         yield Moment(date // width, f"known until {label}", history, tuple(pairs))

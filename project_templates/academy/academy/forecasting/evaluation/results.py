@@ -106,8 +106,8 @@ class Backtest:
     def scores(self, leads: slice | None = None) -> Scores:
         """Every series' measures and their summary; `leads` are steps ahead, counted from 0.
 
-        The relative MASE is MASE over the seasonal naive's at the same origins; its geometric mean
-        over the series is how GIFT-Eval reports a model.
+        The relative MASE is MASE over the seasonal naive's at the same origins; of several series
+        its geometric mean is taken, as GIFT-Eval does of data sets.
 
         Raises
         ------

@@ -217,7 +217,8 @@ class Baseline:
     def predict(self, history: Mapping[str, npt.ArrayLike]) -> dict[str, Array]:
         """The next `horizon` values of each series, shape (horizon,), in the series' own unit.
 
-        They are the medians of `predict_quantiles`.
+        They are the medians of `predict_quantiles`. Of a history that says which of its series are
+        asked for (``history.wanted``, as in a backtest), only those are forecast.
 
         Raises
         ------
@@ -239,12 +240,14 @@ class Baseline:
         SeriesError
             As `predict`.
         """
-        if not history:
+        # A backtest of series that end at different dates says whose forecasts count at this one.
+        names = tuple(getattr(history, "wanted", history))
+        if not names:
             return {}
         first = self.settings.past(self._season(history))
         found = []
-        for name, series in history.items():
-            values = as_series(series, name)
+        for name in names:
+            values = as_series(history[name], name)
             if values.size < first:
                 raise SeriesError(
                     f"{name} has {values.size} values; the model needs {first}. "
@@ -261,7 +264,7 @@ class Baseline:
         return {
             # Rounding in a mean must not turn two neighbours round.
             name: np.maximum.accumulate(now.undone(row[None])[0], axis=-1)
-            for name, now, row in zip(history, found, rows, strict=True)
+            for name, now, row in zip(names, found, rows, strict=True)
         }
 
     def save(self, folder: str | Path) -> None:
