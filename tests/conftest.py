@@ -6,17 +6,43 @@ from __future__ import annotations
 
 import functools
 import os
+from typing import Any
 
-import botocore.loaders
 import botocore.session
+from botocore.loaders import Loader, create_loader
 from hypothesis import HealthCheck, settings
 
 # The name as text: most tests need no cloud, and importing it takes a second.
 os.environ.setdefault("ACADEMY_STRICT_ANSWERS", "1")
 
-# Every mocked account begins a session of its own, which would read the services' models anew:
-# a third of the time of a test that speaks to a few of them. The models never change.
-botocore.session.create_loader = functools.cache(botocore.loaders.create_loader)
+_MODELS = functools.cache(create_loader)
+
+
+def _create_loader(search_path: str | None = None) -> Loader:
+    """A loader that reads services' models once in this process.
+
+    Every mocked account begins a session of its own, which would read all of them anew: a third of
+    the time of a test that speaks to a few. What the client of S3 changes, the bucket in the paths
+    of its operations, is each session's own.
+    """
+    own, shared = create_loader(search_path), _MODELS(search_path)
+
+    @functools.cache
+    def load(service_name: str, type_name: str, api_version: str | None = None) -> Any:
+        found = shared.load_service_model(service_name, type_name, api_version)
+        if (service_name, type_name) != ("s3", "service-2"):
+            return found
+        operations = {
+            name: {**operation, "http": dict(operation["http"])}
+            for name, operation in found["operations"].items()
+        }
+        return {**found, "operations": operations}
+
+    own.load_service_model = load
+    return own
+
+
+botocore.session.create_loader = _create_loader
 
 # How long an example takes says something about the machine, not about what it tries.
 settings.register_profile("academy", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -69,7 +69,10 @@ BUCKETS = {
 }
 TABLES = {
     "ledger": "the ledger: what everybody has spent and holds",
-    "board": "the board: every score, the advisors' marks, what admins did to a competition",
+    "board": (
+        "the board: every score, the advisors' marks, what admins did to a competition, and live "
+        "rounds with all that is sealed"
+    ),
 }
 
 #: What is done to a thing: for certain, and perhaps.

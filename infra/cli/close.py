@@ -11,13 +11,18 @@ from pathlib import Path
 import click
 
 from infra.assurance.changes import STAYS
+from infra.assurance.templates import Resource
 from infra.cli import deployed, stopping
 from infra.cli.account import Site
+from infra.cli.competition.live import sealed_rounds
+from infra.cli.deployed import Deployed
+from infra.cli.gate import erase_option
 from infra.cli.reconcile import left
 from infra.cli.terminal import Refused, console, without_traceback
 
 BUCKETS = ("data", "vault", "work", "site")
-#: What `protect: true` keeps: people's work, and what it was scored against.
+#: What `protect: true` keeps: people's work, and what it was scored against. Of the tables it keeps
+#: all; nobody empties these here.
 PROTECTED = ("vault", "work")
 
 JOB_LOGS = "/aws/sagemaker/TrainingJobs"
@@ -25,17 +30,33 @@ JOB_LOGS = "/aws/sagemaker/TrainingJobs"
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask; then --erase names what may be lost.")
+@erase_option
 @without_traceback
-def close(file: Path, yes: bool) -> None:
+def close(file: Path, yes: bool, named: tuple[str, ...]) -> None:
     """Stop every app and job of the cohort in FILE and empty its buckets.
 
     Afterwards `npx cdk destroy --all -c cohort=FILE` leaves nothing but keys that pend deletion.
-    With `protect: true` in the file, `work` and `vault` keep what they hold, and CloudFormation
-    deletes no stack before this has run; a next deploy protects them again.
+    With `protect: true` in the file, `work`, `vault` and the tables keep what they hold, and
+    CloudFormation deletes no stack before this has run; a next deploy protects them again. Without
+    it a live round goes with its table: export it first. One with sealed forecasts is named here,
+    and with --yes refused unless it is named too: --erase live:climate-series.
     """
     site = Site.of(file)
     _check_protection(site)
+    lost = {} if site.cohort.protect else _live_rounds(site)
+    for name, what in lost.items():
+        console.print(
+            f"{name}: without protect: true, cdk destroy erases {what}",
+            markup=False,
+            soft_wrap=True,
+        )
+    if yes and (refused := [name for name in lost if name not in named]):
+        raise Refused(
+            f"{', '.join(refused)}: a live round goes on from plain files (cohort competition live "
+            "export PROJECT FOLDER). If you have them, or it may be lost, name it: "
+            + " ".join(f"--erase {name}" for name in refused)
+        )
     kept = PROTECTED if site.cohort.protect else ()
     erased = [purpose for purpose in BUCKETS if purpose not in kept]
     if not yes:
@@ -87,14 +108,13 @@ def _check_protection(site: Site) -> None:
     the two differ, work would be erased that somebody believes to be protected."""
     stacks = deployed.read(site, waiting=True)
     buckets = list(stacks.templates.resources("AWS::S3::Bucket"))
+    tables = list(stacks.templates.resources("AWS::DynamoDB::Table"))
     if not buckets:
         return
-    stay = any(
-        stacks.stacks[each.stack].template["Resources"][each.logical_id].get("DeletionPolicy")
-        in STAYS
-        for each in buckets
-    )
-    if stay == site.cohort.protect:
+    stay = any(_stays(stacks, each) for each in buckets)
+    # A board that was deployed when protect did not keep it yet would go.
+    whole = stay and all(_stays(stacks, each) for each in tables)
+    if whole if site.cohort.protect else not stay:
         return
     says, has = ("true", "unprotected") if site.cohort.protect else ("false", "protected")
     raise Refused(
@@ -102,6 +122,19 @@ def _check_protection(site: Site) -> None:
         f"{has}: a close and a destroy would disagree about what stays. Deploy the file first "
         "(cohort diff FILE says what that changes), then close"
     )
+
+
+def _stays(stacks: Deployed, resource: Resource) -> bool:
+    written = stacks.stacks[resource.stack].template["Resources"][resource.logical_id]
+    return written.get("DeletionPolicy") in STAYS
+
+
+def _live_rounds(site: Site) -> dict[str, str]:
+    """Live rounds with sealed forecasts, by the name that --erase takes: what is lost with each.
+
+    Whether one was exported since is known to whoever did it alone.
+    """
+    return {f"live:{project}": what for project, what in sealed_rounds(site).items()}
 
 
 def _unprotect(site: Site) -> int:

@@ -251,7 +251,7 @@ def adopting(found: tuple[Kept, ...], file: Path) -> str:
     said = []
     if any(each.adopted and each.remove for each in found):
         said.append(
-            "A deploy without more fails on these names. To take buckets, ledger and keys over "
+            "A deploy without more fails on these names. To take buckets, tables and keys over "
             "with what is in them, leave protect: true in the file and run npx cdk deploy --all "
             f"-c cohort={file} --import-existing-resources"
         )

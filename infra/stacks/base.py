@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aws_cdk import Environment, Fn, Stack
+from aws_cdk import Environment, Fn, RemovalPolicy, Stack
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
@@ -31,6 +31,11 @@ class CohortStack(Stack):
         self.cohort = cohort
         self.names = cohort.names
         self.arns = Arns(cohort.names, account, cohort.region)
+        #: Of what `protect` keeps. But not from a first deploy that fails: what that left would
+        #: block the names of the second.
+        self.kept = (
+            RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE if cohort.protect else RemovalPolicy.DESTROY
+        )
 
     def dead_letters(self, construct_id: str) -> sqs.IQueue:
         """The queue of dead letters, which Foundation has made, for a rule's target."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import Duration
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
@@ -155,8 +155,8 @@ class Competition(CohortStack):
         )
 
     def _board(self, key: kms.IKey) -> None:
-        """The board can be scored anew from the submissions, so it goes even from a protected
-        cohort."""
+        """Entries can be scored anew from the submissions. A live round stands here alone: what is
+        sealed, its salts, what was observed. So a protected cohort keeps the table."""
         text = dynamodb.AttributeType.STRING
         dynamodb.Table(
             self,
@@ -170,5 +170,6 @@ class Competition(CohortStack):
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
                 point_in_time_recovery_enabled=True
             ),
-            removal_policy=RemovalPolicy.DESTROY,
+            deletion_protection=self.cohort.protect,
+            removal_policy=self.kept,
         )

@@ -65,9 +65,8 @@ class Foundation(CohortStack):
             account=account,
             description="network, keys, buckets, ledger, notices, permissions boundary",
         )
-        # What `protect` keeps, and what it is encrypted with. But not from a first deploy that
-        # fails: what that left would block the names of the second.
-        kept = RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE if cohort.protect else RemovalPolicy.DESTROY
+        # People's work, what it was scored against, and what both are encrypted with.
+        kept = self.kept
 
         network = IsolatedNetwork(
             self,

@@ -414,6 +414,22 @@ def test_a_file_and_stacks_that_disagree_about_protect_are_refused(account: Acco
         list(close_cohort(account.site))
 
 
+def test_a_board_that_protect_did_not_keep_yet_is_deployed_anew_before_a_close(
+    account: Account,
+) -> None:
+    """Who deployed when `protect` left the board out would lose the live round."""
+    account.write("falcon", protect=True)
+    kept = {"DeletionPolicy": "RetainExceptOnCreate"}
+    account.deploy(f"{NAME}-Foundation", foundation(**kept))
+    board = foundation()["Ledger"]
+    board["Properties"]["TableName"] = f"{NAME}-board"
+    account.deploy(f"{NAME}-Competition", {"Board": board})
+    with pytest.raises(Refused, match="would disagree about what stays"):
+        list(close_cohort(account.site))
+    account.deploy(f"{NAME}-Competition", {"Board": {**board, **kept}})
+    assert list(close_cohort(account.site))
+
+
 @pytest.mark.slow
 def test_closing_lets_the_stacks_be_deleted(account: Account) -> None:
     account.deploy(f"{NAME}-Foundation", foundation(), EnableTerminationProtection=True)

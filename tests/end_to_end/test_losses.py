@@ -160,16 +160,19 @@ def test_what_a_cohort_protects_outlives_it_and_is_taken_over(academy: Academy) 
         s3.put_object(Bucket=site.bucket(purpose), Key="teams/falcon/model", Body=b"hers")
     item = {"pk": {"S": "learner#ana"}, "sk": {"S": "entry#1"}}
     ledger = site.cohort.names.ledger_table
-    dynamodb.put_item(TableName=ledger, Item=item)
+    board = site.cohort.names.board_table
+    for table in (ledger, board):
+        dynamodb.put_item(TableName=table, Item=item)
 
     assert "TerminationProtection" in academy.destroy(fails=True)
     assert any("may be deleted now" in line for line in close_cohort(site))
     academy.destroy()
     assert s3.get_object(Bucket=site.bucket("work"), Key="teams/falcon/model")["Body"].read()
     assert s3.get_object(Bucket=site.bucket("vault"), Key="teams/falcon/model")["Body"].read()
-    assert dynamodb.get_item(TableName=ledger, Key=item)["Item"] == item
-    with pytest.raises(ClientError, match="DeletionProtectionEnabled"):
-        dynamodb.delete_table(TableName=ledger)
+    for table in (ledger, board):
+        assert dynamodb.get_item(TableName=table, Key=item)["Item"] == item
+        with pytest.raises(ClientError, match="DeletionProtectionEnabled"):
+            dynamodb.delete_table(TableName=table)
     sagemaker, kms = site.client("sagemaker"), site.client("kms")
     [home] = sagemaker.list_spaces()["Spaces"]
     assert home["SpaceName"] == "earth-2026-fall--ana"
@@ -196,7 +199,8 @@ def test_what_a_cohort_protects_outlives_it_and_is_taken_over(academy: Academy) 
         StackName=foundation, EnableTerminationProtection=False
     )
     academy.deploy("--all", "--import-existing-resources")
-    assert dynamodb.get_item(TableName=ledger, Key=item)["Item"] == item
+    for table in (ledger, board):
+        assert dynamodb.get_item(TableName=table, Key=item)["Item"] == item
     assert s3.get_object(Bucket=site.bucket("vault"), Key="teams/falcon/model")["Body"].read()
     said = academy.run("diff")
     assert said.exit_code == 0, said.output

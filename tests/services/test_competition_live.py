@@ -7,6 +7,7 @@ import hashlib
 import json
 import math
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 from infra.services.competition.live import months, observing, reading, rounds, scoring
 from infra.services.competition.live.page import page
 from infra.services.competition.live.reading import LEVELS, QUANTILES, Forecast
-from infra.services.competition.live.rounds import Round
+from infra.services.competition.live.rounds import Round, Series
 from infra.services.competition.live.sealing import all_observed, counting, hash_of
 from infra.services.competition.problems import Fault, Misconfigured
 from tests.services.live_world import (
@@ -342,20 +343,25 @@ def test_the_same_again_is_no_act_and_another_value_is_a_correction() -> None:
     value = truth("nino12", START)
     first = course.observe("nino12", START, value)
 
-    def again(value: float, why: str = "revised") -> Any:
+    def again(value: float, why: str = "revised", source: str = SOURCE) -> Any:
         return observing.observe(
             course.round,
             course.observed,
             "nino12",
             START,
             value,
-            SOURCE,
+            source,
             at=AT + 60 * DAY,
             who="other",
             why=why,
         )
 
     assert again(value) == (first, None)
+    # Where it is from is a part of it.
+    right, act = again(value, source="https://example.org/right")
+    assert (right.value, right.source, right.version) == (value, "https://example.org/right", 2)
+    assert act is not None
+    assert json.loads(act.before)["source"] == SOURCE
     made, act = again(value + 0.1)
     assert made.version == 2
     assert made.before[0]["value"] == value
@@ -367,6 +373,26 @@ def test_the_same_again_is_no_act_and_another_value_is_a_correction() -> None:
     for why in ("", "  ", "a\nb", "x" * 501):
         with pytest.raises(ValueError, match=r"Say why|one line"):
             again(value + 0.2, why)
+
+
+def test_a_source_is_corrected_without_a_word_on_its_odd_value() -> None:
+    course = Course()
+    course.observe("nino12", START, truth("nino12", START) * 10, surely=True)
+    made, _ = observing.observe(
+        course.round,
+        course.observed,
+        "nino12",
+        START,
+        truth("nino12", START) * 10,
+        "https://example.org/right",
+        at=AT + 60 * DAY,
+        who="a",
+        why="b",
+    )
+    course.observed[made.point] = made
+    assert f"before: {truth('nino12', START) * 10:.6g} by <bdi>{SOURCE}" in page(
+        course.board(), "earth"
+    )
 
 
 # --- scores ---------------------------------------------------------------------------------------
@@ -551,6 +577,35 @@ def test_before_its_months_are_over_the_board_tells_of_a_forecast_the_hash_alone
     assert not all_observed(seal, course.round.names, course.observed)
     course.pass_months(1)
     assert all_observed(seal, course.round.names, course.observed)
+
+
+def test_each_scale_and_each_vector_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A board of 40 teams is written while they wait for their receipts."""
+    scales, vectors = [0], [0]
+    real_scale, real_vectors = Series.scale.func, scoring.Truth.vectors
+
+    def scale(self: Series) -> float:
+        scales[0] += 1
+        return float(real_scale(self))
+
+    def counted(self: scoring.Truth, forecasts: Any, wanted: Any) -> Any:
+        found = real_vectors(self, forecasts, wanted)
+        vectors[0] += len(found)
+        return found
+
+    once = cached_property(scale)
+    once.__set_name__(Series, "scale")
+    monkeypatch.setattr(Series, "scale", once)
+    monkeypatch.setattr(scoring.Truth, "vectors", counted)
+    course = Course()
+    for team in range(4):
+        monthly(course, f"t{team}", 0.1 * (1 + team), first=2 * team, last=30)
+    course.pass_months(31)
+    scales[0] = 0
+    course.board()
+    assert scales[0] <= len(TRUTH)
+    # Of each team's months, and of the two lines'; not of each pair of teams.
+    assert vectors[0] == sum(30 - 2 * team for team in range(4)) + 2 * 31
 
 
 def test_a_month_of_which_one_series_is_published_counts_by_that() -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import json
 import re
 import threading
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,9 +15,10 @@ from botocore.exceptions import ClientError
 
 from infra.services.competition import handler
 from infra.services.competition.aws import AwsFiles
-from infra.services.competition.live import months, observing, reading, rounds
+from infra.services.competition.live import months, observing, reading, rounds, submitting
 from infra.services.competition.live.publishing import revealed_key
-from infra.services.competition.live.sealing import Seal, hash_of
+from infra.services.competition.live.scoring import LEAST_RATIO
+from infra.services.competition.live.sealing import Seal, counting, hash_of
 from infra.services.competition.live.store import LiveTable
 from infra.services.competition.problems import Misconfigured
 from infra.services.competition.publishing import live_board
@@ -26,6 +29,7 @@ from tests.services.test_competition_scorer import RIGHT, World, event
 from tests.services.test_competition_scorer import world as world
 
 DAY = dt.timedelta(days=1)
+MINUTE = dt.timedelta(minutes=1)
 #: A moment of the same month.
 AT = OPENED + DAY
 
@@ -163,14 +167,87 @@ def test_a_forecast_sent_twice_counts_once_and_one_taken_back_counts_anew(
     world: World, table: LiveTable
 ) -> None:
     first = send(world, content())
-    again = send(world, content(), at=AT + dt.timedelta(minutes=1))
+    again = send(world, content(), at=AT + MINUTE)
     assert "The same forecast" in again["message"]
-    assert (again["hash"], again["counted"], again["left_today"]) == (first["hash"], False, 1)
+    assert (again["counted"], again["left_today"]) == (False, 1)
     other = send(world, content(off=1.0), at=AT + DAY)
-    # The first one once more is the last word: it is sealed anew.
-    back = send(world, content(), at=AT + DAY + dt.timedelta(minutes=1))
-    assert len({first["hash"], other["hash"], back["hash"]}) == 3
-    assert len(live(world)["seals"]) == 3
+    # The first one once more is the last word.
+    back = send(world, content(), at=AT + DAY + MINUTE)
+    assert (back["counted"], back["left_today"]) == (True, 0)
+    # Each file has a seal of its own: one that is like another may come to stand apart from it.
+    hashes = {receipt["hash"] for receipt in (first, again, other, back)}
+    assert len(hashes) == 4
+    assert {seal["hash"] for seal in live(world)["seals"]} == hashes
+    assert table.live_used(PROJECT, AT.date()) == {"falcon": 1}
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_in_whatever_order_events_come_the_last_word_counts(
+    world: World, table: LiveTable, order: tuple[int, ...]
+) -> None:
+    sent = [
+        (world.upload(content(off=off), "falcon", "live.csv"), at)
+        for at, off in ((AT, 0.0), (AT + DAY, 5.0), (AT + DAY + MINUTE, 0.0))
+    ]
+    receipts = {}
+    for which in order:
+        receipts[which] = world.score(*sent[which])
+        assert receipts[which]["status"] == "sealed", receipts[which]["message"]
+    found = counting(table.seals(a_round()), START + 1)["falcon"]
+    assert (found.received, found.hash) == (sent[2][1], receipts[2]["hash"])
+    observe(table, 2)
+    handler.scorer({"live": PROJECT}, None)
+    [entry] = live(world)["entries"]
+    assert entry["score"] == LEAST_RATIO
+    # What came round again is told as it was.
+    for which in order:
+        again = world.score(*sent[which])
+        assert again["hash"] == receipts[which]["hash"]
+        assert again["counted"] == receipts[which]["counted"]
+    counted = sum(receipt["counted"] for receipt in receipts.values())
+    used = [table.live_used(PROJECT, (AT + day * DAY).date()).get("falcon", 0) for day in (0, 1)]
+    assert counted == sum(used)
+
+
+def test_the_same_forecast_is_not_sealed_for_ever(
+    world: World, table: LiveTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(submitting, "REPEATS_A_DAY", 2)
+    receipts = [send(world, content(), at=AT + at * MINUTE) for at in range(4)]
+    assert [receipt["status"] for receipt in receipts] == ["sealed"] * 3 + ["refused"]
+    assert "again 2 times" in receipts[3]["message"]
+    assert send(world, content(), at=AT + DAY)["status"] == "sealed"
+
+
+def test_a_file_that_came_in_parts_is_refused(world: World, table: LiveTable) -> None:
+    """S3 says of it when it began: that may be a month before its content was known."""
+    key = world.upload(content(), "falcon", "live.csv")
+    where = {"Bucket": "work", "Key": key}
+    upload = world.s3.create_multipart_upload(**where)["UploadId"]
+    part = world.s3.upload_part(**where, UploadId=upload, PartNumber=1, Body=content().encode())
+    parts = [{"ETag": part["ETag"], "PartNumber": 1}]
+    world.s3.complete_multipart_upload(**where, UploadId=upload, MultipartUpload={"Parts": parts})
+    receipt = world.score(key, AT)
+    assert receipt["status"] == "refused"
+    assert "uploaded in parts" in receipt["message"]
+    assert table.seals(a_round()) == []
+
+
+def test_what_was_lost_of_an_old_round_is_not_of_the_next(world: World, table: LiveTable) -> None:
+    lost = world.upload(content(), "falcon", "live.csv")
+    act = observing.act("x", at=AT + DAY, who="me", why="why", before={}, after={})
+    stopped = rounds.stop(a_round(), AT + DAY)
+    table.stop(stopped, act)
+    spring = replace(a_round(id="spring"), opened=AT + 2 * DAY)
+    table.start(spring, stopped, act)
+    publish_task(world, spring)
+    receipt = world.score(lost, AT)
+    assert (receipt["status"], "spring opened at" in receipt["message"]) == ("refused", True)
+    # Nor if the checker has read the task before, and the scorer the table after.
+    publish_task(world, stopped)
+    late = world.score(world.upload(content(), "falcon", "live.csv"), AT)
+    assert (late["status"], "no longer open" in late["message"]) == ("refused", True)
+    assert table.seals(spring) == []
 
 
 def test_a_team_has_as_many_a_day_as_it_has_entries(world: World, table: LiveTable) -> None:

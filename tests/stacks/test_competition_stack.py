@@ -151,6 +151,19 @@ def test_the_board_is_encrypted_with_the_records_key_found_by_its_alias(template
     assert str(key).count(academy.names.key_alias("records")) == 1
 
 
+def test_a_protected_board_is_not_deleted_even_by_hand(academy, protected):
+    """A live round stands in it alone: what is sealed, and the salts."""
+    for cohort, held, policy in (
+        (academy, False, "Delete"),
+        (protected, True, "RetainExceptOnCreate"),
+    ):
+        made = cohort.template(cohort.names.competition_stack)
+        (table,) = made.find_resources("AWS::DynamoDB::Table").values()
+        assert table["Properties"].get("DeletionProtectionEnabled", False) is held
+        assert table["DeletionPolicy"] == policy
+        assert table["UpdateReplacePolicy"] == ("Retain" if held else "Delete")
+
+
 def test_the_scorer_sees_the_cohorts_jobs_by_name_and_starts_and_stops_none(academy, permissions):
     scorer = permissions[academy.names.role("service", "scorer")]
     statements = [s for s in scorer.values() if any("sagemaker" in a for a in s["Action"])]

@@ -254,7 +254,7 @@ def test_nothing_outlives_an_unprotected_cohort(academy):
         assert resource.get("DeletionPolicy", "Delete") == "Delete", path
 
 
-def test_protect_keeps_ledger_work_answers_homes_and_their_keys(protected):
+def test_protect_keeps_tables_work_answers_homes_and_their_keys(protected):
     kept = [
         (resource["Type"].removeprefix("AWS::"), name_of(resource))
         for _, resource in protected.resources()
@@ -265,6 +265,8 @@ def test_protect_keeps_ledger_work_answers_homes_and_their_keys(protected):
     assert sorted(kept) == sorted(
         [
             ("DynamoDB::Table", names.ledger_table),
+            # Of a live round it has the only record.
+            ("DynamoDB::Table", names.board_table),
             ("S3::Bucket", arns.bucket_name("work")),
             ("S3::Bucket", arns.bucket_name("vault")),
             # The rules of a bucket that stays: TLS only, and the vault's.

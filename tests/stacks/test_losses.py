@@ -191,7 +191,7 @@ def test_to_end_the_protection_must_be_named(
     [ends] = lost(kept, now, academy).values()
     assert ends.name == "protection"
     assert "home:ana" in ends.sentence()
-    assert "table:ledger" in ends.sentence()
+    assert "table:board, table:ledger" in ends.sentence()
     assert lost(now, kept, academy) == {}, "to begin it need not"
 
 

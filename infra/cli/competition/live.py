@@ -17,6 +17,7 @@ import click
 import yaml
 from rich.table import Table
 
+from infra.cli.account import Site
 from infra.cli.competition.acts import project_argument
 from infra.cli.competition.archive import Archive, logged, observed_csv
 from infra.cli.competition.arena import ATTEMPTS, Arena, counted, minute, plain, say, why_option
@@ -27,7 +28,7 @@ from infra.services.competition.live import months, observing, rounds
 from infra.services.competition.live.board import Live, revealed, seal_document
 from infra.services.competition.live.publishing import gathered, revealed_key
 from infra.services.competition.live.rounds import Round
-from infra.services.competition.live.sealing import SHORT, hash_of
+from infra.services.competition.live.sealing import SHORT, all_observed, hash_of, unobserved
 from infra.services.competition.live.store import LiveTable
 from infra.services.competition.problems import Misconfigured
 from infra.services.competition.publishing import live_board
@@ -62,12 +63,18 @@ def live() -> None:
     help="What is forecast: a YAML file. docs/admins.md shows one.",
 )
 @cohort_file
+@click.option(
+    "--abandon",
+    is_flag=True,
+    help="Give up what is sealed in the round before and not observed yet: no board ever shows it.",
+)
 @why_option
 @without_traceback
-def start(project: str, description: Path, file: Path, why: str) -> None:
+def start(project: str, description: Path, file: Path, abandon: bool, why: str) -> None:
     """Begin PROJECT's live round: learners may send forecasts from now on.
 
-    Series, their history and the horizon stay as they are to the end of the round.
+    Series, their history and the horizon stay as they are to the end of the round. A project has
+    one round at a time: the one before must be stopped, and all that is sealed in it observed.
     """
     arena = _arena(file, project)
     table = LiveTable.of(arena.table)
@@ -81,6 +88,14 @@ def start(project: str, description: Path, file: Path, why: str) -> None:
         return
     if before is not None and before.stopped is None:
         raise Refused(f"{project} has an open round, {before.id}: stop it first")
+    waiting = "" if before is None else unfinished(before, table)
+    if before is not None and waiting and not abandon:
+        raise Refused(
+            f"the round {before.id} of {project} is stopped, and has {waiting}. A new round takes "
+            "its place: these would never be scored or shown. Observe the months first (cohort "
+            "competition observe). If you cannot wait, live export the round to a folder, where "
+            "it goes on without this account, and say --abandon"
+        )
     try:
         known = _histories(document, description.parent)
         made = rounds.started(document, known, project=project, at=at)
@@ -90,7 +105,11 @@ def start(project: str, description: Path, file: Path, why: str) -> None:
             who=who,
             why=why,
             before={},
-            after={"horizon": made.horizon, "series": ", ".join(made.names)},
+            after={
+                "horizon": made.horizon,
+                "series": ", ".join(made.names),
+                **({"abandoned": f"{before.id}: {waiting}"} if before and waiting else {}),
+            },
         )
         table.start(made, before, act)
     except ValueError as error:
@@ -118,7 +137,8 @@ def start(project: str, description: Path, file: Path, why: str) -> None:
 def stop(project: str, file: Path, why: str) -> None:
     """Take no new forecasts in PROJECT's live round.
 
-    What is sealed counts: observe its months, and the board goes on.
+    What is sealed counts: observe its months, and the board goes on. The next round can begin when
+    all of them are observed.
     """
     arena = _arena(file, project)
     table = LiveTable.of(arena.table)
@@ -141,6 +161,8 @@ def stop(project: str, file: Path, why: str) -> None:
     say(f"The round {given.id} takes no new forecasts.")
     if last is not None:
         say(f"{counted(len(seals), 'forecast')} are sealed, to {months.name(last)}.")
+    if waiting := unfinished(after, table):
+        say(f"The next round can begin when all is observed. Left: {waiting}.")
     renew(arena)
 
 
@@ -258,10 +280,59 @@ def round_of(table: LiveTable, project: str) -> Round:
     return found
 
 
-def publish_observed(arena: Arena, given: Round, table: LiveTable) -> None:
-    """Give learners what is known by now."""
-    content = observed_csv(table.observed(given).values())
-    _put(arena, "observed.csv", content)
+def unfinished(given: Round, table: LiveTable) -> str:
+    """What of the round is sealed and not observed yet, in words; empty if all is."""
+    seals, observed = table.seals(given), table.observed(given)
+    left = unobserved(seals, given.names, observed)
+    if not left:
+        return ""
+    waiting = [seal for seal in seals if not all_observed(seal, given.names, observed)]
+    return (
+        f"{counted(len(waiting), 'sealed forecast')} of which not every month is observed: "
+        f"{months.spans(left)}"
+    )
+
+
+def sealed_rounds(site: Site) -> dict[str, str]:
+    """By project, the live round with sealed forecasts that the cohort's table holds, in words."""
+    client = site.client("dynamodb")
+    table = LiveTable(site.cohort.names.board_table, client)
+    found = {}
+    for project in site.cohort.projects:
+        if project not in PROJECTS:
+            continue
+        try:
+            given = table.round(project)
+            seals = [] if given is None else table.seals(given)
+            if given is not None and seals:
+                what = unfinished(given, table) or (
+                    f"{counted(len(seals), 'sealed forecast')}, all of them observed"
+                )
+                found[project] = f"the live round {given.id} of {project}: {what}"
+        except Misconfigured as error:
+            found[project] = f"a live round of {project} that cannot be read: {error}"
+        except client.exceptions.ResourceNotFoundException:
+            break
+    return found
+
+
+def publish_observed(arena: Arena, project: str, table: LiveTable) -> None:
+    """Give learners what is known by now of the project's round.
+
+    Who observes at the same moment may write what is older over what is newer: whoever writes looks
+    again, so that the last one writes what the table has.
+    """
+    content = _observed(project, table)
+    for _ in range(ATTEMPTS):
+        _put(arena, "observed.csv", content)
+        latest = _observed(project, table)
+        if latest == content:
+            return
+        content = latest
+
+
+def _observed(project: str, table: LiveTable) -> bytes:
+    return observed_csv(table.observed(round_of(table, project)).values())
 
 
 def show(document: Mapping[str, Any]) -> None:
@@ -320,7 +391,7 @@ def _publish_files(arena: Arena, given: Round, table: LiveTable) -> None:
     """
     for _ in range(ATTEMPTS):
         _put(arena, "history.csv", given.history().encode())
-        publish_observed(arena, given, table)
+        publish_observed(arena, given.project, table)
         _put(arena, "task.json", json.dumps(given.task(), indent=1, ensure_ascii=False).encode())
         latest = table.round(given.project)
         if latest is None or latest == given:

@@ -15,7 +15,7 @@ import click
 
 from infra.cli.competition.archive import Archive
 from infra.cli.competition.archive_files import alone
-from infra.cli.competition.arena import ATTEMPTS, Arena, plain, say, why_option
+from infra.cli.competition.arena import Arena, plain, say, why_option
 from infra.cli.competition.live import publish_observed, renew, round_of, show
 from infra.cli.options import cohort_file
 from infra.cli.terminal import Refused, without_traceback
@@ -50,7 +50,7 @@ def observe(
 
     The month must be over, by AWS's clock, and the one before it known. The board is scored anew,
     and forecasts of which nothing is left to hide are shown. Another value for a month that is
-    known is a correction: both stay in the log.
+    known is a correction, and so is another source of the same value: both stay in the log.
     """
     wanted = 3 if archive is not None else 4
     if len(words) != wanted:
@@ -77,36 +77,47 @@ def _in_cloud(
     arena = Arena.of(file, project)
     table = LiveTable.of(arena.table)
     given = round_of(table, project)
-    for _ in range(ATTEMPTS):
-        who, at = arena.acting()
+    who, at = arena.acting()
+    try:
+        made, act = observing.observe(
+            given,
+            table.observed(given),
+            series,
+            month,
+            value,
+            source,
+            at=at,
+            who=who,
+            why=why,
+            surely=surely,
+        )
+    except ValueError as error:
+        raise Refused(f"{project}: {error}") from None
+    if act is not None:
         try:
-            made, act = observing.observe(
-                given,
-                table.observed(given),
-                series,
-                month,
-                value,
-                source,
-                at=at,
-                who=who,
-                why=why,
-                surely=surely,
-            )
-        except ValueError as error:
-            raise Refused(f"{project}: {error}") from None
-        if act is not None:
-            try:
-                table.observe(given, made, act)
-            except Changed:
-                continue
-        break
-    else:
-        raise Refused(f"{project}'s observations keep being changed; try again")
+            table.observe(given, made, act)
+        except Changed:
+            made, act = _meanwhile(table.observed(given)[made.point], made), None
     _told(made, new=act is not None)
-    publish_observed(arena, given, table)
+    publish_observed(arena, project, table)
     document = renew(arena)
     if document is not None:
         show(document)
+
+
+def _meanwhile(other: Observation, mine: Observation) -> Observation:
+    """What somebody else recorded at this moment, if it is the same.
+
+    Raises:
+        Refused: if not. Whether theirs is to be corrected is decided by who has seen it.
+    """
+    if (other.value, other.source) == (mine.value, mine.source):
+        return other
+    raise Refused(
+        f"{plain(other.who)} recorded {other.series} {months.name(other.month)} = {other.value!r} "
+        f"from {plain(other.source)} at this moment, and yours is not recorded. To correct that, "
+        "give the command again"
+    )
 
 
 def _in_archive(
@@ -148,9 +159,9 @@ def _told(made: Observation, *, new: bool) -> None:
     if not new:
         say(f"{what} is recorded already, by {plain(made.who)} at {made.at:%Y-%m-%d %H:%M} UTC.")
     elif made.before:
-        say(
-            f"{what} is recorded, and corrects {made.before[0]['value']!r}, which stays in the log."
-        )
+        value, source = made.before[0]["value"], made.before[0]["source"]
+        old = repr(value) if value != made.value else f"the source {plain(source)}"
+        say(f"{what} is recorded, and corrects {old}, which stays in the log.")
     else:
         say(f"{what} is recorded.")
 

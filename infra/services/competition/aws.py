@@ -84,6 +84,8 @@ class AwsFiles:
             found["LastModified"].astimezone(dt.UTC),
             found.get("Metadata", {}),
             str(found.get("VersionId") or ""),
+            # "Checking object integrity" in the S3 user guide: of parts, how many follows a dash.
+            in_parts="-" in str(found.get("ETag") or ""),
         )
 
     def checked(

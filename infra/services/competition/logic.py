@@ -47,6 +47,13 @@ log = logging.getLogger(__name__)
 #: Nobody needs as many; each reads the team's entries.
 SELECTIONS_A_DAY = 20
 
+#: Of such an upload S3 says when it began: "Working with object metadata" in the S3 user guide. It
+#: could begin before a month does, and end when its value is known.
+_IN_PARTS = (
+    "The file was uploaded in parts, and of these S3 does not say when the last one came. Send it "
+    "with academy.submit, in one."
+)
+
 Receipt = dict[str, Any]
 Now = Callable[[], dt.datetime]
 
@@ -132,6 +139,8 @@ def _content(
     if upload.fault:
         raise Fault(upload.fault)
     if checking.is_live(sender.name):
+        if upload.in_parts:
+            raise Fault(_IN_PARTS)
         asked = files.live_task(sender.project)
         return checking.check_live(upload.content, asked, upload.received)
     task = files.task(sender.project)

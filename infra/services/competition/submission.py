@@ -74,6 +74,8 @@ class Upload:
     version: str = ""
     #: Why there is no content to read.
     fault: str = ""
+    #: Whether it was uploaded in parts: then `received` may be when that began.
+    in_parts: bool = False
 
     @property
     def note(self) -> str:

@@ -43,6 +43,7 @@ class _Team:
     name: str
     forecasts: Mapping[Point, Forecast]
     months: tuple[int, ...]
+    vectors: scoring.Vectors
     last: dt.datetime
     sealed: int
 
@@ -131,7 +132,8 @@ def _teams(live: Live, truth: Truth, read: ReadForecast) -> list[_Team]:
             has.append(month)
             forecasts |= {(n, month): known[seal.hash][n, month] for n in of_month[month]}
         last = max(seal.received for seal in own)
-        found.append(_Team(team, forecasts, tuple(has), last, len(own)))
+        vectors = truth.vectors(forecasts, has)
+        found.append(_Team(team, forecasts, tuple(has), vectors, last, len(own)))
     return found
 
 
@@ -140,8 +142,8 @@ def _entries(teams: Sequence[_Team], truth: Truth) -> tuple[list[dict[str, Any]]
     """The teams that have a month, best first; the most blocks that any of them is judged on, and
     whether there are so few that intervals are too narrow."""
     scored = [team for team in teams if team.months]
-    groups = _groups(scored, truth)
-    before = set(_pairs(scored, groups, truth))
+    groups = _groups(scored)
+    before = set(_pairs(scored, groups))
     entries = []
     for team in scored:
         ahead = {other.name for other in scored if (other.name, team.name) in before}
@@ -151,7 +153,7 @@ def _entries(teams: Sequence[_Team], truth: Truth) -> tuple[list[dict[str, Any]]
         entries.append(
             {
                 "team": team.name,
-                "score": practice.shown(truth.score(team.forecasts, team.months)),
+                "score": practice.shown(scoring.score_of(scoring.summed(team.vectors.values()))),
                 "score_low": practice.shown(max(LEAST_RATIO, interval.low)) if interval else None,
                 "score_high": practice.shown(min(MOST_RATIO, interval.high)) if interval else None,
                 "rank_low": 1 + len(ahead),
@@ -177,12 +179,12 @@ def _entries(teams: Sequence[_Team], truth: Truth) -> tuple[list[dict[str, Any]]
     return entries, units, any(group.narrow for group in groups.values())
 
 
-def _groups(scored: Sequence[_Team], truth: Truth) -> dict[tuple[int, ...], ranking.Ranking]:
+def _groups(scored: Sequence[_Team]) -> dict[tuple[int, ...], ranking.Ranking]:
     """The ranking of the teams that have the same months, by these; none of too few months."""
     found = {}
     for wanted in {team.months for team in scored if len(team.months) >= LEAST_MONTHS}:
         evidence = {
-            team.name: truth.blocks(team.forecasts, wanted)
+            team.name: scoring.blocks(team.vectors, wanted)
             for team in scored
             if team.months == wanted
         }
@@ -199,27 +201,33 @@ def _groups(scored: Sequence[_Team], truth: Truth) -> dict[tuple[int, ...], rank
 
 
 def _pairs(
-    scored: Sequence[_Team], groups: Mapping[tuple[int, ...], ranking.Ranking], truth: Truth
+    scored: Sequence[_Team], groups: Mapping[tuple[int, ...], ranking.Ranking]
 ) -> Iterator[tuple[str, str]]:
     """Each two teams of which the first is surely the better one. Teams with the same months are
     judged together, others two by two on the months that both have."""
     pairs = len(scored) * (len(scored) - 1) // 2
-    for one, other in itertools.permutations(scored, 2):
+    for one, other in itertools.combinations(scored, 2):
+        orders = ((one, other), (other, one))
         if one.months == other.months:
             group = groups.get(one.months)
-            if group and other.name in group.teams[one.name].better_than:
-                yield one.name, other.name
+            for first, second in orders:
+                if group and second.name in group.teams[first.name].better_than:
+                    yield first.name, second.name
             continue
-        both = sorted(set(one.months) & set(other.months))
-        if len(both) >= LEAST_MONTHS and ranking.surely_better(
-            truth.blocks(one.forecasts, both),
-            truth.blocks(other.forecasts, both),
-            scoring.score_of,
-            scoring.BETTER,
-            pairs=pairs,
-            scale=scoring.SCALE,
-        ):
-            yield one.name, other.name
+        both = set(one.months) & set(other.months)
+        if len(both) < LEAST_MONTHS:
+            continue
+        evidence = {each.name: scoring.blocks(each.vectors, both) for each in (one, other)}
+        for first, second in orders:
+            if ranking.surely_better(
+                evidence[first.name],
+                evidence[second.name],
+                scoring.score_of,
+                scoring.BETTER,
+                pairs=pairs,
+                scale=scoring.SCALE,
+            ):
+                yield first.name, second.name
 
 
 # --- what is told ---------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections.abc import Sequence
 
 _MONTH = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])")
 
@@ -44,6 +45,21 @@ def begins(month: int) -> dt.datetime:
     '2026-12-01T00:00:00+00:00'
     """
     return dt.datetime(month // 12, month % 12 + 1, 1, tzinfo=dt.UTC)
+
+
+def spans(found: Sequence[int]) -> str:
+    """Months in order, neighbours together.
+
+    >>> spans([index(each) for each in ("2026-12", "2027-01", "2027-02", "2027-06")])
+    '2026-12 to 2027-02, 2027-06'
+    """
+    parts: list[list[int]] = []
+    for month in found:
+        if parts and month == parts[-1][-1] + 1:
+            parts[-1].append(month)
+        else:
+            parts.append([month])
+    return ", ".join(span(part[0], part[-1]) for part in parts)
 
 
 def span(first: int, last: int) -> str:

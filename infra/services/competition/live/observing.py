@@ -91,7 +91,8 @@ def observe(
     why: str,
     surely: bool = False,
 ) -> tuple[Observation, Act | None]:
-    """The observation, and the act that records it; no act if the very value is there already.
+    """The observation, and the act that records it; no act if the very value of the very source is
+    there already.
 
     Raises:
         ValueError: in a sentence, if it may not be added.
@@ -122,9 +123,11 @@ def observe(
     if not math.isfinite(value) or abs(value) > MAX_MAGNITUDE:
         raise ValueError(f"{value!r} is no value that was measured.")
     known = observed.get((series, month))
-    if known is not None and known.value == value:
+    same = known is not None and known.value == value
+    if known is not None and same and known.source == source:
         return known, None
-    if not surely and (doubt := doubtful(given, observed, series, month, value)):
+    # Of a value that is there already nobody is in doubt: it is its source that is corrected.
+    if not (surely or same) and (doubt := doubtful(given, observed, series, month, value)):
         raise ValueError(f"{doubt} If it is right all the same, say --surely.")
     before = () if known is None else (_own(known), *known.before)
     made = Observation(series, month, value, source, at, who, why.strip(), before)

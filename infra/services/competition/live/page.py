@@ -252,7 +252,11 @@ def _observations(board: dict[str, Any]) -> str:
 def _before(made: Entry) -> str:
     if not made["before"]:
         return ""
-    values = ", ".join(f"{each['value']:.6g}" for each in made["before"])
+    values = ", ".join(
+        f"{each['value']:.6g}"
+        + (f" by {wording.name(each['source'])}" if each["source"] != made["source"] else "")
+        for each in made["before"]
+    )
     return f"<small>corrected; before: {values}</small>"
 
 

@@ -15,6 +15,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from infra.cohort.naming import ID_MAX, ID_PATTERN
@@ -58,7 +59,7 @@ class Series:
         """The last month that was known when the round began."""
         return self.first + len(self.values) - 1
 
-    @property
+    @cached_property
     def scale(self) -> float:
         """The mean absolute error of the seasonal naive within the history: what errors are
         divided by, as in MASE (Hyndman and Koehler 2006)."""

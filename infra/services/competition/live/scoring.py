@@ -21,6 +21,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 
 from infra.services.competition.live.observing import Observed
 from infra.services.competition.live.reading import LEVELS, Forecast, Point
@@ -53,6 +54,8 @@ _LOW, _HIGH = LEVELS.index(0.1), LEVELS.index(0.9)
 
 #: What a team forecast of each point that is observed.
 Forecasts = Mapping[Point, Forecast]
+#: By month, what adds up over months.
+Vectors = Mapping[int, tuple[float, ...]]
 
 
 class Truth:
@@ -102,32 +105,34 @@ class Truth:
         }
 
     # --- scores ---------------------------------------------------------------------------------
-    def vector(self, forecasts: Forecasts, month: int) -> tuple[float, ...]:
-        """What adds up over months: for each series the scaled errors of the forecast and of the
-        seasonal naive; nothing where the series is not observed."""
-        numbers: list[float] = []
-        for name in self.round.names:
-            value = self.observed.get((name, month))
-            if value is None:
-                numbers += [0.0, 0.0]
-                continue
-            scale = self.round[name].scale
-            numbers.append(abs(value - forecasts[name, month].value) / scale)
-            numbers.append(abs(value - self.naive(name, month)) / scale)
-        return tuple(numbers)
+    @cached_property
+    def _naive_errors(self) -> dict[Point, float]:
+        """The scaled error of the seasonal naive of all that is observed."""
+        return {
+            (name, month): abs(value - self.naive(name, month)) / self.round[name].scale
+            for (name, month), value in self.observed.items()
+        }
 
-    def blocks(self, forecasts: Forecasts, months: Sequence[int]) -> dict[str, tuple[float, ...]]:
-        """The vectors of `months`, added up over blocks of neighbours."""
+    def vectors(self, forecasts: Forecasts, months: Iterable[int]) -> Vectors:
+        """Of each of `months` what adds up over them: for each series the scaled errors of the
+        forecast and of the seasonal naive; nothing where the series is not observed."""
+        scales = [(each.id, each.scale) for each in self.round.series]
         found = {}
-        for block in blocks_of(sorted(months)):
-            vectors = [self.vector(forecasts, month) for month in block]
-            found[f"{block[0]:06d}"] = tuple(map(math.fsum, zip(*vectors, strict=True)))
+        for month in months:
+            numbers: list[float] = []
+            for name, scale in scales:
+                value = self.observed.get((name, month))
+                if value is None:
+                    numbers += [0.0, 0.0]
+                    continue
+                numbers.append(abs(value - forecasts[name, month].value) / scale)
+                numbers.append(self._naive_errors[name, month])
+            found[month] = tuple(numbers)
         return found
 
     def score(self, forecasts: Forecasts, months: Iterable[int]) -> float:
         """The score of `forecasts` over `months`, which all are observed."""
-        vectors = [self.vector(forecasts, month) for month in months]
-        return score_of([math.fsum(column) for column in zip(*vectors, strict=True)])
+        return score_of(summed(self.vectors(forecasts, months).values()))
 
     def also(self, forecasts: Forecasts, months: Iterable[int]) -> dict[str, float]:
         """What else is told: MASE, WQL, and coverage where there are quantiles."""
@@ -177,6 +182,19 @@ class Truth:
             if forecasts[point].quantiles
         ]
         return sum(inside) / len(inside) if inside else None
+
+
+def summed(vectors: Iterable[Sequence[float]]) -> tuple[float, ...]:
+    """The sum of `vectors`, exactly rounded."""
+    return tuple(map(math.fsum, zip(*vectors, strict=True)))
+
+
+def blocks(vectors: Vectors, months: Iterable[int]) -> dict[str, tuple[float, ...]]:
+    """The vectors of `months`, added up over blocks of neighbours."""
+    return {
+        f"{block[0]:06d}": summed([vectors[month] for month in block])
+        for block in blocks_of(sorted(months))
+    }
 
 
 def blocks_of(months: Sequence[int]) -> list[Sequence[int]]:

@@ -29,7 +29,8 @@ class Seal:
     """A sealed forecast: whose it is, when S3 had it, the months it is of, and its hash.
 
     `name` is that of the file it came in, `digest` that of its content, `revealed` whether its
-    content is shown to everybody.
+    content is shown to everybody. `again` says that it is the same as the team's forecast next to
+    it, and so not one of its day's.
     """
 
     team: str
@@ -41,6 +42,7 @@ class Seal:
     salt: str
     digest: str
     revealed: bool = False
+    again: bool = False
 
     @property
     def place(self) -> tuple[dt.datetime, str]:
@@ -72,10 +74,24 @@ def counting(seals: Iterable[Seal], month: int) -> dict[str, Seal]:
     return found
 
 
+def next_to(seals: Iterable[Seal], place: tuple[dt.datetime, str]) -> list[Seal]:
+    """The last of `seals` before `place` and the first after it, where there are such."""
+    ordered = sorted(seals, key=lambda each: each.place)
+    before = [each for each in ordered if each.place < place]
+    after = [each for each in ordered if each.place > place]
+    return [*before[-1:], *after[:1]]
+
+
+def unobserved(
+    seals: Iterable[Seal], names: Iterable[str], observed: Mapping[tuple[str, int], object]
+) -> list[int]:
+    """The months that `seals` are forecasts of and of which some value is not known, in order."""
+    wanted = {month for seal in seals for month in range(seal.first, seal.last + 1)}
+    return sorted(m for m in wanted if any((name, m) not in observed for name in names))
+
+
 def all_observed(
     seal: Seal, names: Iterable[str], observed: Mapping[tuple[str, int], object]
 ) -> bool:
     """Whether every value that `seal` is a forecast of is known: nothing is left to hide."""
-    return all(
-        (name, month) in observed for name in names for month in range(seal.first, seal.last + 1)
-    )
+    return not unobserved([seal], names, observed)

@@ -7,6 +7,7 @@ Items: `pk` is `project#<id>.live`, which no project is called; `sk` is one of
     seal#<id>#<team>#<name>         a sealed forecast: hash, salt, months, when it came
     body#<id>#<hash>                its content, packed
     day#<date>#<team>               how many forecasts the team has sealed that day
+    again#<date>#<team>             how often it has sent one again, which is none of the day's
     observed#<id>#<series>#<month>  a month's value, and what it was before it was corrected
     board                           as of the practice board
 
@@ -100,11 +101,14 @@ class LiveTable(BoardTable):
     def seal(self, given: Round, seal: Seal, body: bytes, limit: int) -> Seal:
         """Keep the forecast, and count it on its day; the seal that is there if it came before.
 
+        One that is the same again is counted for itself.
+
         Raises:
-            DayFull: if the team has sealed `limit` on that day.
+            DayFull: if the team has sealed `limit` of its kind on that day.
         """
         name = live_board(given.project)
         sort = f"seal#{given.id}#{seal.team}#{seal.name}"
+        kind = "again" if seal.again else "day"
         day = seal.received.astimezone(dt.UTC).date().isoformat()
         writes: list[Write] = [
             self._write_item(name, sort, _seal_members(seal), new=True),
@@ -112,7 +116,7 @@ class LiveTable(BoardTable):
             {
                 "Update": {
                     "TableName": self._table,
-                    "Key": self._item(name, f"day#{day}#{seal.team}", {}),
+                    "Key": self._item(name, f"{kind}#{day}#{seal.team}", {}),
                     "UpdateExpression": "ADD used :one",
                     "ConditionExpression": "attribute_not_exists(used) OR used < :limit",
                     "ExpressionAttributeValues": {":one": {"N": "1"}, ":limit": {"N": str(limit)}},
@@ -256,7 +260,7 @@ def _seal_members(seal: Seal) -> Item:
         "digest": seal.digest,
     }
     made: dict[str, Any] = {name: {"S": text} for name, text in texts.items()}
-    return {**made, "revealed": {"BOOL": seal.revealed}}
+    return {**made, "revealed": {"BOOL": seal.revealed}, "again": {"BOOL": seal.again}}
 
 
 def _seal(item: Item) -> Seal:
@@ -267,4 +271,6 @@ def _seal(item: Item) -> Seal:
         first=months.index(item["first"]["S"]),
         last=months.index(item["last"]["S"]),
         revealed=bool(item["revealed"]["BOOL"]),
+        # Seals from before have none.
+        again="again" in item and bool(item["again"]["BOOL"]),
     )

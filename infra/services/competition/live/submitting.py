@@ -1,7 +1,8 @@
 """Seals a live forecast that was checked, and says so on a receipt.
 
-Everything may happen twice: the seal is written once, by the file's name, and keeps the salt that
-it got first.
+Everything may happen twice, and in any order: the seal is written once, by the file's name, and
+keeps the salt that it got first. Every file gets one: which of them is the team's last word is seen
+from when they came, and not from when this code learns of them.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ from infra.services.competition.live import months
 from infra.services.competition.live.publishing import publish
 from infra.services.competition.live.reading import read
 from infra.services.competition.live.rounds import Round
-from infra.services.competition.live.sealing import SALT_DIGITS, SHORT, Seal, hash_of
+from infra.services.competition.live.sealing import SALT_DIGITS, SHORT, Seal, hash_of, next_to
 from infra.services.competition.live.store import LiveTable
 from infra.services.competition.problems import Fault, Misconfigured
 from infra.services.competition.settings import CompetitionSettings
 from infra.services.competition.store import DayFull
 
+#: The same forecast again costs none of the day's; more than this nobody needs.
+REPEATS_A_DAY = 20
 #: What the table takes of one; the checker lets less pass.
 MAX_BODY = 5_000_000
 
@@ -90,12 +93,8 @@ def _sealed(
     content = _content(header, body, given)
     known = table.sealed(given, header.team, header.name)
     if known is None:
-        before = [s for s in table.seals(given, header.team) if s.received <= header.received]
-        latest = max(before, key=lambda each: each.place, default=None)
-        if latest is not None and latest.digest == header.digest:
-            return _told(header, latest, settings, table, again=True)
         known = _keep(header, given, content, settings, table, salt())
-    return _told(header, known, settings, table, again=False)
+    return _told(header, known, settings, table)
 
 
 def _content(header: Header, body: Body, given: Round) -> bytes:
@@ -122,6 +121,7 @@ def _keep(
     salt: str,
 ) -> Seal:
     asked = given.asked(header.received)
+    around = next_to(table.seals(given, header.team), (header.received, header.name))
     seal = Seal(
         team=header.team,
         name=header.name,
@@ -131,37 +131,39 @@ def _keep(
         hash=hash_of(given.project, given.id, header.team, salt, content),
         salt=salt,
         digest=header.digest,
+        again=any(each.digest == header.digest for each in around),
     )
+    limit = REPEATS_A_DAY if seal.again else settings.submissions_per_day
     try:
-        return table.seal(given, seal, content, settings.submissions_per_day)
+        return table.seal(given, seal, content, limit)
     except DayFull:
         day = header.received.astimezone(dt.UTC).date()
+        if seal.again:
+            raise Fault(
+                f"Your team has sent the same forecast again {limit} times on {day} (UTC). It is "
+                "sealed already."
+            ) from None
         raise Fault(
             f"Your team has used its {settings.submissions_per_day} live forecasts of {day} (UTC). "
             "The next day begins at 00:00 UTC; of each month your last forecast counts."
         ) from None
 
 
-def _told(
-    header: Header, seal: Seal, settings: CompetitionSettings, table: LiveTable, *, again: bool
-) -> Receipt:
+def _told(header: Header, seal: Seal, settings: CompetitionSettings, table: LiveTable) -> Receipt:
     span = months.span(seal.first, seal.last)
     message = (
         f"Sealed {seal.hash[:SHORT]}, counts for {span}. Of each month your team's last forecast "
         "from before it begins counts."
     )
-    if again:
-        message = (
-            f"The same forecast as your team's of {seal.received:%Y-%m-%d %H:%M} UTC, sealed "
-            f"{seal.hash[:SHORT]}. Not counted again."
-        )
+    if seal.again:
+        message += " The same forecast as your team's one next to it: none of the day's."
     day = header.received.astimezone(dt.UTC).date()
     used = table.live_used(header.project, day).get(header.team, 0)
     return _receipt(
         header,
         "sealed",
         message,
-        counted=not again,
+        counted=not seal.again,
         hash=seal.hash,
         salt=seal.salt,
         months=[months.name(seal.first), months.name(seal.last)],
