@@ -34,7 +34,7 @@ node_modules/.installed: package.json package-lock.json
 demo: install ## a whole small academy on the embedded cloud, from deploy to destroy (KEEP=1 leaves it open)
 	$(VENV)/cohort demo $(if $(KEEP),--keep)
 
-test: install ## the tests, on both cores (under 10 minutes)
+test: install ## the tests, on both cores (some twelve minutes)
 	$(VENV)/python -m pytest -n 2 --dist loadfile -m "not (slow or clients or sdk or exhaustive)"
 
 test-slow: install ## tests that take minutes: all notebooks, a cohort's life on images of its own
