@@ -20,7 +20,7 @@ from academy.forecasting.evaluation.metrics import MEDIAN
 from academy.forecasting.rivals import roster, statsforecast_models
 
 from infra.publishing.climate_series import DECIMALS, HORIZON, PROJECT, SEASON, Sealed
-from infra.services.competition.checking.climate_series import LEVELS
+from infra.services.competition.checking.forecast_rows import LEVELS
 from infra.services.competition.projects.climate_series_rivals import NAME, VERSION, forecasts
 
 Values = npt.NDArray[np.float64]

@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infra.cli.competition.archive import observed_csv
+from infra.services.competition.checking import forecast_rows
 from infra.services.competition.live import reading, sealing
 from infra.services.competition.live.page import page
 from tests.academy.conftest import DATA
@@ -61,7 +62,7 @@ def table(wide: bool = False) -> pd.DataFrame:
     rows = []
     for name, own in values().items():
         for month, value in zip(MONTHS, own, strict=True):
-            more = {q: value + float(q) - 0.5 for q in reading.QUANTILES} if wide else {}
+            more = {q: value + float(q) - 0.5 for q in forecast_rows.QUANTILES} if wide else {}
             rows.append({"series": name, "month": month, "value": value, **more})
     return pd.DataFrame(rows)
 
@@ -113,7 +114,7 @@ def forms(folder: Path, wide: bool) -> list[Any]:
     dated = frame.assign(month=pd.PeriodIndex(frame["month"], freq="M"))
     found: list[Any] = [frame, dated, file, str(file)]
     if wide:
-        off = np.array(reading.LEVELS) - 0.5
+        off = np.array(forecast_rows.LEVELS) - 0.5
         return [*found, {name: own[:, None] + off for name, own in values().items()}]
     rows = [tuple(row) for row in frame.itertuples(index=False)]
     return [*found, values(), rows]

@@ -250,10 +250,10 @@ def test_the_checker_finds_in_every_form_the_same_entry(me, tmp_path) -> None:
 
 
 def test_the_checker_knows_the_librarys_limits_and_columns() -> None:
-    assert forecasts.MAX_BYTES == checking.climate_series.MAX_BYTES
+    assert forecasts.MAX_BYTES == checking.forecast_rows.MAX_BYTES
     assert submission.MAX_BYTES == checking.land_cover.MAX_BYTES
-    assert list(forecasts.QUANTILES) == checking.climate_series.QUANTILES
-    assert forecasts.MAX_MAGNITUDE == checking.climate_series.MAX_MAGNITUDE
+    assert list(forecasts.QUANTILES) == checking.forecast_rows.QUANTILES
+    assert forecasts.MAX_MAGNITUDE == checking.forecast_rows.MAX_MAGNITUDE
 
 
 # --- receipts -------------------------------------------------------------------------------------

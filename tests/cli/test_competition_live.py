@@ -16,10 +16,10 @@ from click.testing import CliRunner, Result
 from infra.cli import publish
 from infra.cli.competition import archive, archive_files
 from infra.cli.main import cohort as command
+from infra.services.competition.checking.forecast_rows import Forecast
 from infra.services.competition.live import months, reading
 from infra.services.competition.live.publishing import publish as publish_live
 from infra.services.competition.live.publishing import revealed_key
-from infra.services.competition.live.reading import Forecast
 from infra.services.competition.live.sealing import Seal, hash_of
 from infra.services.competition.live.store import LiveTable
 from tests.cli.competition_world import NOW, PROJECT, Files, World, one_line, world_of

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from infra.services.competition.checking.forecast_rows import LEVELS, Forecast, Point
 from infra.services.competition.live import board, months, observing, reading, rounds
 from infra.services.competition.live.observing import Observation
-from infra.services.competition.live.reading import LEVELS, Forecast, Point
 from infra.services.competition.live.rounds import Round
 from infra.services.competition.live.sealing import Seal, hash_of
 

@@ -27,7 +27,13 @@ from moto import mock_aws
 from benchmarks import scoring
 from infra.services.competition import checking
 from infra.services.competition.aws import AwsFiles
-from infra.services.competition.checking import canonical, climate_series, land_cover, rle
+from infra.services.competition.checking import (
+    canonical,
+    climate_series,
+    forecast_rows,
+    land_cover,
+    rle,
+)
 from infra.services.competition.checking import selection as selections
 from infra.services.competition.checking.canonical import Header
 from infra.services.competition.problems import Fault, Misconfigured
@@ -175,12 +181,12 @@ def test_no_noise_after_a_right_header_takes_the_checker_down(content: bytes) ->
 # --- quantiles ------------------------------------------------------------------------------------
 def wide(change: dict[tuple[int, int], str] | None = None, *, value: bool = True) -> bytes:
     """RIGHT with quantiles around its values, some cells by row and column changed."""
-    head = ["series", "step", *(["value"] if value else []), *climate_series.QUANTILES]
+    head = ["series", "step", *(["value"] if value else []), *forecast_rows.QUANTILES]
     lines = [head]
     for line in RIGHT.strip().split("\n")[1:]:
         series, step, text_ = line.split(",")
         center = float(text_)
-        quantiles = [repr(center + (level - 0.5) * 4) for level in climate_series.LEVELS]
+        quantiles = [repr(center + (level - 0.5) * 4) for level in forecast_rows.LEVELS]
         lines.append([series, step, *([text_] if value else []), *quantiles])
     for (row, column), cell in (change or {}).items():
         lines[row][column] = cell
@@ -188,10 +194,10 @@ def wide(change: dict[tuple[int, int], str] | None = None, *, value: bool = True
 
 
 def test_the_columns_of_quantiles_are_named_by_their_levels() -> None:
-    assert climate_series.QUANTILES[:3] == ["0.05", "0.1", "0.15"]
-    assert climate_series.QUANTILES[-2:] == ["0.9", "0.95"]
-    assert len(climate_series.QUANTILES) == 19
-    assert climate_series.LEVELS[climate_series.MEDIAN] == 0.5
+    assert forecast_rows.QUANTILES[:3] == ["0.05", "0.1", "0.15"]
+    assert forecast_rows.QUANTILES[-2:] == ["0.9", "0.95"]
+    assert len(forecast_rows.QUANTILES) == 19
+    assert forecast_rows.LEVELS[forecast_rows.MEDIAN] == 0.5
 
 
 def test_without_a_value_the_median_is_it() -> None:
@@ -249,14 +255,14 @@ def test_the_weighted_quantile_loss_is_what_numpy_says() -> None:
         points = [p for p, (_, part) in ANSWERS.points.items() if p[0] == name and part == "public"]
         truth = np.array([ANSWERS.points[p][0] for p in points])[:, None]
         given_ = np.array([found[p].quantiles for p in points])
-        level = np.array(climate_series.LEVELS)
+        level = np.array(forecast_rows.LEVELS)
         loss = np.maximum(level * (truth - given_), (level - 1) * (truth - given_))
         of_series.append(2 * loss.sum() / (19 * np.abs(truth).sum()))
     result = scored_series(wide())
     assert result.also[WQL] == pytest.approx(np.mean(of_series), rel=1e-12)
     assert result.also[COVERAGE] == 1.0
     narrow = climate_series.forecasts(wide(), STEPS) | {
-        ("co2", 10): climate_series.Forecast(5.0, (5.0,) * 19)
+        ("co2", 10): forecast_rows.Forecast(5.0, (5.0,) * 19)
     }
     assert coverage(narrow, ANSWERS, "public") == pytest.approx(2 / 3)
 

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from infra.services.competition.checking.forecast_rows import LEVELS, QUANTILES, Forecast
 from infra.services.competition.live import months, observing, reading, rounds, scoring
 from infra.services.competition.live.page import page
-from infra.services.competition.live.reading import LEVELS, QUANTILES, Forecast
 from infra.services.competition.live.rounds import Round, Series
 from infra.services.competition.live.sealing import all_observed, counting, hash_of
 from infra.services.competition.problems import Fault, Misconfigured

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from infra.services.competition import board
 from infra.services.competition.checking import climate_series as checks
-from infra.services.competition.checking.climate_series import LEVELS
+from infra.services.competition.checking.forecast_rows import LEVELS, QUANTILES
 from infra.services.competition.problems import Fault, Misconfigured
 from infra.services.competition.projects.climate_series import ClimateSeries
 from infra.services.competition.projects.project import Line
@@ -79,7 +79,7 @@ def test_a_line_has_what_a_teams_entry_of_the_same_forecast_has() -> None:
     floor, arima = lines()
     assert (floor.name, arima.name) == ("floor: seasonal naive", "rival: AutoARIMA")
     given_ = document()["rivals"]["AutoARIMA"]["forecasts"]
-    text = ",".join([*checks.COLUMNS, *checks.QUANTILES]) + "\n"
+    text = ",".join([*checks.KEYS, "value", *QUANTILES]) + "\n"
     for name, of in given_.items():
         for step, value, quantiles in zip(STEPS[name], of["value"], of["quantiles"], strict=True):
             text += ",".join(map(str, (name, step, value, *quantiles))) + "\n"
@@ -187,7 +187,7 @@ def test_the_board_the_page_and_the_final_show_the_rivals(table: BoardTable) -> 
 @given(st.lists(st.floats(-1e9, 1e9), min_size=19, max_size=19))
 def test_quantiles_are_taken_exactly_where_they_ascend(quantiles: list[float]) -> None:
     for row in (quantiles, sorted(quantiles)):
-        text = ",".join([*checks.KEYS, *checks.QUANTILES]) + "\n"
+        text = ",".join([*checks.KEYS, *QUANTILES]) + "\n"
         for name, step in ANSWERS.points:
             text += ",".join([name, str(step), *(f"{value:.6f}" for value in row)]) + "\n"
         rounded = [float(f"{value:.6f}") for value in row]
@@ -210,7 +210,7 @@ def test_quantiles_are_taken_exactly_where_they_ascend(quantiles: list[float]) -
     ids=["beyond", "twice", "unknown"],
 )
 def test_quantiles_of_other_steps_are_refused(old: str, new: str, words: str) -> None:
-    text = ",".join([*checks.KEYS, *checks.QUANTILES]) + "\n"
+    text = ",".join([*checks.KEYS, *QUANTILES]) + "\n"
     for name, step in ANSWERS.points:
         text += ",".join([name, str(step), *map(str, fan(2.0))]) + "\n"
     assert len(checks.forecasts(text.encode(), STEPS)) == 6
@@ -225,7 +225,7 @@ def test_the_measures_are_of_the_public_part_alone() -> None:
     public = {point for point, (_, part) in ANSWERS.points.items() if part == "public"}
 
     def told(of_private: float) -> Any:
-        text = ",".join([*checks.KEYS, *checks.QUANTILES]) + "\n"
+        text = ",".join([*checks.KEYS, *QUANTILES]) + "\n"
         for name, step in ANSWERS.points:
             row = fan(1.0 if (name, step) in public else of_private)
             text += ",".join([name, str(step), *map(str, row)]) + "\n"

@@ -23,10 +23,10 @@ from typing import Any
 
 from infra.cli.competition import archive_files as files
 from infra.cli.terminal import Refused
+from infra.services.competition.checking.forecast_rows import Forecast, Point
 from infra.services.competition.live import board, months, reading
 from infra.services.competition.live.observing import Observation, Observed
 from infra.services.competition.live.page import page
-from infra.services.competition.live.reading import Forecast, Point
 from infra.services.competition.live.rounds import Round
 from infra.services.competition.live.sealing import Seal, all_observed, hash_of
 from infra.services.competition.problems import Misconfigured

@@ -9,7 +9,12 @@ from __future__ import annotations
 
 import datetime as dt
 
-from infra.services.competition.checking import climate_series, land_cover, selection
+from infra.services.competition.checking import (
+    climate_series,
+    forecast_rows,
+    land_cover,
+    selection,
+)
 from infra.services.competition.checking.canonical import Content
 from infra.services.competition.live import reading
 from infra.services.competition.problems import Misconfigured
@@ -18,7 +23,7 @@ from infra.services.competition.problems import Misconfigured
 SELECTION = ".selection.json"
 
 _CHECKS = {
-    "climate-series": (climate_series.check, climate_series.MAX_BYTES),
+    "climate-series": (climate_series.check, forecast_rows.MAX_BYTES),
     "land-cover": (land_cover.check, land_cover.MAX_BYTES),
 }
 
@@ -38,7 +43,7 @@ def max_bytes(project: str, name: str) -> int:
     if project not in _CHECKS:
         return 1_000
     if is_live(name):
-        return reading.MAX_BYTES
+        return forecast_rows.MAX_BYTES
     return selection.MAX_BYTES if is_selection(name) else _CHECKS[project][1]
 
 

@@ -17,9 +17,9 @@ from typing import Any
 from infra.cohort.naming import MARK_TEAMS
 from infra.services.competition import board as practice
 from infra.services.competition import ranking
+from infra.services.competition.checking.forecast_rows import Forecast, Point
 from infra.services.competition.live import months, scoring
 from infra.services.competition.live.observing import Observed
-from infra.services.competition.live.reading import Forecast, Point
 from infra.services.competition.live.rounds import Round
 from infra.services.competition.live.scoring import (
     LEAST_MONTHS,

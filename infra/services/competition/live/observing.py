@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from infra.services.competition.checking.forecast_rows import MAX_MAGNITUDE, Point
 from infra.services.competition.live import months
-from infra.services.competition.live.reading import MAX_MAGNITUDE, Point
 from infra.services.competition.live.rounds import Round, is_source
 from infra.services.competition.state import MAX_REASON, Act
 

@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+from infra.services.competition.checking.forecast_rows import Forecast, Point
 from infra.services.competition.live import board, reading
 from infra.services.competition.live.page import page
-from infra.services.competition.live.reading import Forecast, Point
 from infra.services.competition.live.rounds import Round
 from infra.services.competition.live.sealing import Seal, all_observed
 from infra.services.competition.live.store import LiveTable

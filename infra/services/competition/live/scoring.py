@@ -23,8 +23,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 
+from infra.services.competition.checking.forecast_rows import LEVELS, Forecast, Point
 from infra.services.competition.live.observing import Observed
-from infra.services.competition.live.reading import LEVELS, Forecast, Point
 from infra.services.competition.live.rounds import SEASON, Round
 from infra.services.competition.projects.project import Better, Scale
 

@@ -40,7 +40,7 @@ from typing import Any
 
 from infra.services.competition.checking import climate_series as checking
 from infra.services.competition.checking.canonical import Body
-from infra.services.competition.checking.climate_series import LEVELS, Forecast, Point
+from infra.services.competition.checking.forecast_rows import LEVELS, Forecast, Point
 from infra.services.competition.problems import Misconfigured, Wrong, without_values
 from infra.services.competition.projects import climate_series_rivals as rivals
 from infra.services.competition.projects.project import Answers as VaultAnswers

@@ -18,7 +18,7 @@ import math
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from infra.services.competition.checking.climate_series import LEVELS, Forecast, Point
+from infra.services.competition.checking.forecast_rows import LEVELS, Forecast, Point
 from infra.services.competition.problems import Misconfigured, Wrong, without_values
 
 NAME = "rivals.json"
