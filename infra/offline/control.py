@@ -5,7 +5,7 @@
     POST /_academy/clock       {"by_seconds": 3600} or {"to": "2027-01-31T18:00:00Z"}; runs all that
                                falls due before it answers as GET does
     GET  /_academy/mail        {"mail": [{"to", "topic", "subject", "message", "sent"}]}: what SNS
-                               would have mailed
+                               would have mailed, and Cognito, which names no topic
     GET  /_academy/chat        {"chat": [{"channel", "topic", "title", "text", "thread", "kind",
                                "message", "sent", "problem"}]}: what channels of Microsoft Teams
                                would have been told, and why one would have shown nothing
@@ -38,7 +38,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from infra.offline import faults, runtime, traffic
-from infra.offline.services import chatbot, sns
+from infra.offline.services import chatbot, cognito_idp, sns
 
 PREFIX = "/_academy/"
 LARGEST_BODY_BYTES = 10_000
@@ -164,7 +164,7 @@ def _mail(_environ: JsonObject) -> JsonObject:
                 "message": mail.message,
                 "sent": mail.sent.isoformat(),
             }
-            for mail in sns.mail()
+            for mail in sorted((*sns.mail(), *cognito_idp.mail()), key=lambda each: each.sent)
         ]
     }
 

@@ -66,10 +66,12 @@ Application = Callable[..., Any]
 
 #: Services by the name in a request's signature, and the form of their errors.
 FORMS = {
+    "apigateway": "rest-json",
     "budgets": "json",
     "cloudformation": "query",
     "cloudtrail": "json",
     "codebuild": "json",
+    "cognito-idp": "json",
     "dynamodb": "json",
     "ec2": "ec2",
     "ecr": "json",
@@ -82,6 +84,7 @@ FORMS = {
     "s3": "s3",
     "sagemaker": "json",
     "scheduler": "rest-json",
+    "secretsmanager": "json",
     "servicequotas": "json",
     "sns": "query",
     "sqs": "json",
@@ -135,14 +138,14 @@ class Refusal:
 
 
 def service_of(environ: Environ) -> str:
-    """The service that a request is signed for. Unsigned requests count as S3's, as for moto."""
+    """The service that a request is signed for, or, unsigned, that it is for."""
     signed = environ.get("HTTP_AUTHORIZATION", "")
     if "Credential=" not in signed:
         query = parse_qs(environ.get("QUERY_STRING", ""))
         scope = query.get("X-Amz-Credential", [""])[0]
         signed = f"Credential={scope}"
     match = _SCOPE.search(signed)
-    return str(match["service"]).lower() if match else "s3"
+    return str(match["service"]).lower() if match else wire.unsigned_service(environ)
 
 
 def modelled(application: Application) -> Application:
@@ -180,6 +183,9 @@ def _outside(service: str, environ: Environ) -> Refusal | None:
         operation = wire.operation_of(environ, name)
     except wire.WireError:
         return None  # for authorization to answer, in the service's words
+    if name == "apigatewayv2" and not operation:
+        # REST APIs are signed for the same service; moto would answer for them.
+        return _lacking(service, _operation(environ))
     return _lacking(service, operation) if fence.refused(name, operation) else None
 
 

@@ -46,10 +46,16 @@ def _json(
 
 #: By service, as requests are signed, and kind of fault; the first of a kind is the usual one.
 ERRORS: dict[str, dict[str, tuple[Error, ...]]] = {
+    "apigateway": _json(
+        "TooManyRequestsException",
+        status=429,
+        conflict=(Error("ConflictException", 409, CHANGED),),
+    ),
     "budgets": _json(internal="InternalErrorException"),
     "cloudformation": _json("Throttling"),
     "cloudtrail": _json(),
     "codebuild": _json(),
+    "cognito-idp": _json("TooManyRequestsException", "InternalErrorException"),
     "dynamodb": {
         "throttle": (
             Error(
@@ -144,6 +150,7 @@ ERRORS: dict[str, dict[str, tuple[Error, ...]]] = {
         status=429,
         conflict=(Error("ConflictException", 409, CHANGED),),
     ),
+    "secretsmanager": _json(internal="InternalServiceError"),
     "servicequotas": _json("TooManyRequestsException", "ServiceException"),
     "sns": _json(
         "Throttled",

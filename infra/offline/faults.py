@@ -116,7 +116,8 @@ class Fault:
             they must match. Of a delivery: rule, source, detail-type; of a job: TrainingJobName;
             of a function: FunctionName.
         caller: a pattern for who calls: a role's ARN, "admin", or a service, "events.amazonaws.com"
-            where EventBridge hands over and "lambda.amazonaws.com" where Lambda runs its queue.
+            where EventBridge hands over, "apigateway.amazonaws.com" where an HTTP API calls, and
+            "lambda.amazonaws.com" where Lambda runs its queue.
         count: how often; once if neither it nor `probability` is given, without end if only that.
         probability: how likely each time, drawn from `seed`.
         code: which of the service's errors of this kind; the usual one if empty.

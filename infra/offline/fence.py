@@ -19,12 +19,20 @@ from infra.offline.authorization import requests, wire
 ADMINISTRATORS: Mapping[str, frozenset[str]] = {
     service: frozenset(operations.split())
     for service, operations in {
+        "apigatewayv2": "TagResource UntagResource",
         "budgets": (
             "DeleteBudget DescribeBudget ListTagsForResource TagResource UntagResource UpdateBudget"
         ),
         "cloudwatch": (
             "DeleteAlarms GetMetricData GetMetricStatistics ListMetrics ListTagsForResource "
             "TagResource UntagResource"
+        ),
+        "cognito-idp": (
+            "AdminAddUserToGroup AdminDeleteUser AdminRemoveUserFromGroup CreateGroup "
+            "CreateIdentityProvider CreateUserPoolDomain DeleteGroup DeleteIdentityProvider "
+            "DeleteUserPoolClient DeleteUserPoolDomain DescribeIdentityProvider "
+            "DescribeUserPoolDomain GetGroup ListIdentityProviders UpdateGroup "
+            "UpdateIdentityProvider"
         ),
         "dynamodb": (
             "BatchGetItem BatchWriteItem CreateTable DeleteTable DescribeContinuousBackups "
@@ -91,6 +99,9 @@ ADMINISTRATORS: Mapping[str, frozenset[str]] = {
             "CreateScheduleGroup DeleteScheduleGroup GetScheduleGroup ListTagsForResource "
             "TagResource UntagResource"
         ),
+        "secretsmanager": (
+            "CreateSecret DeleteSecret DescribeSecret GetSecretValue PutSecretValue"
+        ),
         "service-quotas": (
             "GetAWSDefaultServiceQuota GetServiceQuota ListAWSDefaultServiceQuotas "
             "ListServiceQuotas RequestServiceQuotaIncrease"
@@ -110,7 +121,11 @@ ADMINISTRATORS: Mapping[str, frozenset[str]] = {
 OURS = frozenset({"cloudformation", "cloudtrail"})
 
 #: moto's packages where they are not called as botocore calls the service.
-_PACKAGES = {"awslambda": "lambda", "servicequotas": "service-quotas"}
+_PACKAGES = {
+    "awslambda": "lambda",
+    "cognitoidp": "cognito-idp",
+    "servicequotas": "service-quotas",
+}
 
 
 @functools.cache

@@ -75,6 +75,7 @@ def _json(code: str) -> Refuses:
     return lambda message: JsonRESTError(code, message)
 
 
+_API_GATEWAY = Members("maxResults", "nextToken", "nextToken", _json("BadRequestException"))
 _BUDGETS = Members("MaxResults", "NextToken", "NextToken", _json("InvalidNextTokenException"))
 _CLOUDWATCH = Members("MaxRecords", "NextToken", "NextToken", _WrongCloudWatchToken)
 _EC2 = Members("MaxResults", "NextToken", "NextToken", InvalidParameterValueError)
@@ -103,6 +104,20 @@ def _itself(item: Any) -> str:
 
 #: Source of the sizes: the operation's page in the service's API reference.
 LISTINGS = (
+    *(
+        Listing(
+            f"moto.apigatewayv2.responses:ApiGatewayV2Response.{method}",
+            "items",
+            _member(key),
+            _API_GATEWAY,
+        )
+        for method, key in (
+            ("get_apis", "apiId"),
+            ("get_integrations", "integrationId"),
+            ("get_routes", "routeId"),
+            ("get_stages", "stageName"),
+        )
+    ),
     Listing(
         "moto.budgets.responses:BudgetsResponse.describe_budgets",
         "Budgets",
@@ -278,6 +293,9 @@ def _paged(listing: Listing) -> Callable[..., Any]:
 
     def answer(original: Callable[..., Any], response: Any, *args: Any) -> Any:
         asked = members.size and response._get_param(members.size)
+        if asked and (not str(asked).isdecimal() or int(asked) < 1):
+            # Where a model has no number, but a text.
+            raise members.refuses(f"Invalid {members.size}: {str(asked)[:100]}")
         size = min(int(asked or listing.default), listing.most)
         token = response._get_param(members.token)
 

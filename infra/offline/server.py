@@ -37,15 +37,18 @@ from infra.offline.services import (
     budgets,
     cloudwatch,
     codebuild,
+    cognito_idp,
     dynamodb,
     ecr,
     events,
+    http_api,
     iam,
     kms,
     lambda_runtime,
     s3,
     sagemaker,
     scheduler,
+    secrets_manager,
     sns,
     sqs,
 )
@@ -65,10 +68,12 @@ EXTENSIONS = (
     budgets,
     cloudwatch,
     codebuild,
+    cognito_idp,
     dynamodb,
     ecr,
     engine,
     events,
+    http_api,
     iam,
     kms,
     lambda_runtime,
@@ -76,6 +81,7 @@ EXTENSIONS = (
     s3,
     sagemaker,
     scheduler,
+    secrets_manager,
     sns,
     sqs,
 )
@@ -195,6 +201,7 @@ class Cloud:
             return
         try:
             stopped.clock.stop()
+            http_api.close()
             engine.forget()
             codebuild.close()
             sagemaker.close()
@@ -236,6 +243,8 @@ class Cloud:
             if self._runtime is not mine:
                 gone = Response("The embedded cloud has stopped.", HTTPStatus.SERVICE_UNAVAILABLE)
                 return gone(environ, start_response)
+            if cognito_idp.hosted.serves(path):
+                return cognito_idp.hosted.handle(environ, start_response)
             if path == STUDIO_ROUTE:
                 return _open_studio(environ)(environ, start_response)
             if control.serves(path):

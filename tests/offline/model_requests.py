@@ -14,7 +14,11 @@ from infra.offline import patching, shapes
 from infra.offline.services.cloudformation.api import Operations
 
 #: moto's packages whose name is not botocore's.
-_SERVICES = {"awslambda": "lambda", "servicequotas": "service-quotas"}
+_SERVICES = {
+    "awslambda": "lambda",
+    "cognitoidp": "cognito-idp",
+    "servicequotas": "service-quotas",
+}
 
 
 def ours() -> list[tuple[str, str]]:

@@ -33,6 +33,7 @@ TABLE = {
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     with Cloud(state=tmp_path_factory.mktemp("cloud")) as running:
+        client(running, "secretsmanager").create_secret(Name="x", SecretString="x")
         whole_cloud.client(running, "dynamodb").create_table(**TABLE)
         yield running
 
@@ -58,10 +59,12 @@ def client(cloud: Cloud, service: str, *, attempts: int = 1, **config: Any) -> A
 
 #: A harmless call of each service.
 CALLS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "apigateway": ("apigatewayv2", "get_apis", {}),
     "budgets": ("budgets", "describe_budgets", {"AccountId": "123456789012"}),
     "cloudformation": ("cloudformation", "list_stacks", {}),
     "cloudtrail": ("cloudtrail", "lookup_events", {}),
     "codebuild": ("codebuild", "list_projects", {}),
+    "cognito-idp": ("cognito-idp", "list_user_pools", {"MaxResults": 1}),
     "dynamodb": ("dynamodb", "list_tables", {}),
     "ec2": ("ec2", "describe_regions", {}),
     "ecr": ("ecr", "describe_repositories", {}),
@@ -74,6 +77,7 @@ CALLS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "s3": ("s3", "list_buckets", {}),
     "sagemaker": ("sagemaker", "list_domains", {}),
     "scheduler": ("scheduler", "list_schedules", {}),
+    "secretsmanager": ("secretsmanager", "describe_secret", {"SecretId": "x"}),
     "servicequotas": (
         "service-quotas",
         "list_service_quotas",

@@ -6,6 +6,8 @@
   its role still exists, and IAM (infra.assurance.iam) allows every permission that the call needs.
   What is then handed to moto is not what came over the wire but a fresh request that says what was
   asked about (wire.rebuilt).
+- What AWS takes without a signature (signing in to Cognito, and what people do there with their own
+  tokens) passes without one, written anew too.
 - Anything else is refused in the words of the service that was called: no signature, unknown keys,
   and for a role every operation that is not modelled.
 
@@ -287,11 +289,7 @@ def enforce(app: App) -> App:
             if path.startswith(_MOTO_OWN):
                 raise WireError("AccessDenied", f"{path} of the emulator is not served", 403)
             if signature is None:
-                raise WireError(
-                    "MissingAuthenticationToken",
-                    "Request is missing Authentication Token: sign it, as every AWS client does",
-                    403,
-                )
+                return app(_public(environ), start_response)
             if signature.access_key == ADMIN_ACCESS_KEY:
                 _admin(environ, signature)
                 return app(environ, start_response)
@@ -308,6 +306,20 @@ def enforce(app: App) -> App:
         return _answer(error, environ, start_response, signature, call)
 
     return guarded
+
+
+def _public(environ: Environ) -> Environ:
+    """A request without a signature, written anew, if its operation needs none."""
+    service = wire.unsigned_service(environ)
+    if service != "s3":
+        call = wire.parse(environ, wire.unsigned(service, runtime.current().region))
+        if wire.public(call):
+            return wire.rebuilt(call, environ)
+    raise WireError(
+        "MissingAuthenticationToken" if service == "s3" else "MissingAuthenticationTokenException",
+        "Request is missing Authentication Token: sign it, as every AWS client does",
+        403,
+    )
 
 
 def _session(signature: Signature) -> Session:
@@ -547,7 +559,7 @@ def _answer(
     signature: Signature | None,
     call: Call | None,
 ) -> Iterable[bytes]:
-    service = signature.service if signature else "s3"
+    service = signature.service if signature else wire.unsigned_service(environ)
     protocol = "rest-xml"
     if service in wire.SERVICES:
         protocol = wire.protocol_of(service)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from moto.awslambda.models import lambda_backends
+from moto.cognitoidp.models import cognitoidp_backends
 from moto.core.exceptions import ServiceException
 from moto.dynamodb.models import dynamodb_backends
 from moto.sagemaker.models import sagemaker_backends
@@ -94,7 +95,13 @@ def _function(account: str, region: str, arn: str) -> dict[str, str]:
     return {} if found is None else dict(found.tags or {})
 
 
+def _user_pool(account: str, region: str, arn: str) -> dict[str, str]:
+    pool = cognitoidp_backends[account][region].user_pools.get(arn.rsplit("/", 1)[-1])
+    return {} if pool is None else dict(pool.extended_config.get("UserPoolTags") or {})
+
+
 _READERS: Mapping[str, Callable[[str, str, str], dict[str, str] | None]] = {
+    "cognito-idp": _user_pool,
     "dynamodb": _table,
     "iam": _role,
     "lambda": _function,

@@ -41,6 +41,7 @@ SERVICES = {
         "cloudformation",
         "cloudtrail",
         "codebuild",
+        "cognito-idp",
         "dynamodb",
         "ecr",
         "events",
@@ -56,7 +57,10 @@ SERVICES = {
         "ssm",
         "sts",
     )
-}
+} | {"apigateway": "apigatewayv2"}
+
+#: Services that answer some requests without a signature, by what their targets begin with.
+_UNSIGNED = {"AWSCognitoIdentityProviderService": "cognito-idp"}
 
 #: AWS's limit of a request body that is not an S3 object; S3 objects are as large as disk and
 #: memory let them be.
@@ -217,6 +221,32 @@ def signature_of(environ: Environ) -> Signature | None:
     )
 
 
+def unsigned_service(environ: Environ) -> str:
+    """The service that a request without a signature is for: S3, if it does not say."""
+    prefix, _, _ = str(environ.get("HTTP_X_AMZ_TARGET", "")).rpartition(".")
+    return _UNSIGNED.get(prefix, "s3")
+
+
+def unsigned(service: str, region: str) -> Signature:
+    """What stands in for the signature of a request that needs none."""
+    return Signature(
+        access_key="UNSIGNED",
+        date="00000000",
+        region=region,
+        service=service,
+        signed_headers=(),
+        signature="",
+        token=None,
+        timestamp="",
+    )
+
+
+def public(call: Call) -> bool:
+    """Whether a call needs no signature: what it carries says who is calling, if anything does."""
+    operation = model_of(call.service).operation_model(call.operation)
+    return bool(operation.auth_type == "none")
+
+
 def _presigned(query: str) -> Signature:
     given = _single(parse_qsl(query, keep_blank_values=True))
     try:
@@ -363,7 +393,7 @@ def _routes(service: str) -> tuple[_Route, ...]:
             if piece.startswith("{"):
                 label = piece[1:-1]
                 greedy = label.endswith("+")
-                expression += f"(?P<{label.rstrip('+')}>{'.+' if greedy else '[^/]+'})"
+                expression += f"(?P<{group_of(label)}>{'.+' if greedy else '[^/]+'})"
             else:
                 expression += re.escape(piece)
         made.append(
@@ -375,6 +405,11 @@ def _routes(service: str) -> tuple[_Route, ...]:
             )
         )
     return tuple(made)
+
+
+def group_of(label: str) -> str:
+    """A label of a path as the name of a group: expressions take no hyphens."""
+    return label.rstrip("+").replace("-", "_")
 
 
 def _literal_query(query: str) -> dict[str, str]:
@@ -599,7 +634,11 @@ def _found(
 
 
 #: botocore's names of services where requests are signed for another.
-_BOTOCORE_NAMES = {"monitoring": "cloudwatch", "servicequotas": "service-quotas"}
+_BOTOCORE_NAMES = {
+    "apigateway": "apigatewayv2",
+    "monitoring": "cloudwatch",
+    "servicequotas": "service-quotas",
+}
 
 
 def botocore_name(signed_for: str) -> str:
@@ -686,7 +725,7 @@ def _members(
     for name, member in (shape.members if shape else {}).items():
         place, wire = member.serialization.get("location"), member.serialization.get("name", name)
         if place == "uri":
-            params[name] = unquote(labels[wire], errors="strict")
+            params[name] = unquote(labels[group_of(wire)], errors="strict")
         elif place == "querystring":
             known.add(wire)
             if wire in query:

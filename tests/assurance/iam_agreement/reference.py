@@ -14,10 +14,12 @@ SCRIPT = Path(__file__).with_name("simulate.mjs")
 
 #: IAM prefixes of what the policies of a cohort speak about.
 SERVICES = (
+    "apigateway",
     "cloudformation",
     "cloudtrail",
     "cloudwatch",
     "codebuild",
+    "cognito-idp",
     "dynamodb",
     "ecr",
     "events",

@@ -24,6 +24,7 @@ ROLE = f"arn:aws:iam::{ACCOUNT}:role/r"
 
 #: (actions, keys, why not). Patterns, lower-case.
 NOT_MODELLED = (
+    ("apigateway:*", "apigateway:re*/*", "of what a request makes; no policy of ours asks"),
     ("codebuild:*", "codebuild:*", "84 keys for members of a project; no policy of ours asks"),
     ("dynamodb:*", "dynamodb:attributes", "needs every expression of a request taken apart"),
     ("dynamodb:*", "dynamodb:return*", "their value when the request says nothing is unknown"),
@@ -50,6 +51,7 @@ NOT_MODELLED = (
     *(
         (f"{service}:*", "aws:resourcetag/*", "their tags are not read")
         for service in (
+            "apigateway",
             "cloudformation",
             "codebuild",
             "ecr",
@@ -77,8 +79,11 @@ SAMPLE: dict[str, Any] = {
     "QueueName": "q", "RoleName": "r", "PolicySourceArn": ROLE, "StackName": "st",
     "CopySource": "/earth-work/k", "Delete": [{"Key": "k"}],
     "Tags": [{"Key": "team", "Value": "x"}], "tags": [{"key": "team", "value": "x"}],
+    "UserPoolId": "us-east-1_AbCdEfGhI",
+    "ApiId": "a1b2c3d4", "IntegrationId": "i1", "RouteId": "r1", "StageName": "$default",
 }  # fmt: skip
 CHANGED: dict[str, dict[str, Any]] = {
+    "GetTags": {"ResourceArn": "arn:aws:apigateway:us-east-1::/apis/a1b2c3d4"},
     "AssumeRole": {"RoleArn": ROLE, "Tags.member.1.Key": "k", "Tags.member.1.Value": "v"},
     "BatchGetItem": {"RequestItems": {"table": {"Keys": [{}]}}},
     "BatchWriteItem": {"RequestItems": {"table": [{"PutRequest": {"Item": {}}}]}},

@@ -69,6 +69,11 @@ PASS_STOPPER = ("iam:PassRole", STOPPER)
 LOGS = {"logGroupName": "/aws/sagemaker/TrainingJobs"}
 STREAM = {**LOGS, "logStreamName": "earth--falcon--ana--0a1b2c3d/algo-1-1"}
 IMAGE = arn("sagemaker", "image/academy-x")
+USER_POOL = arn("cognito-idp", "userpool/us-east-1_AbCdEfGhI")
+IN_POOL = {"UserPoolId": "us-east-1_AbCdEfGhI"}
+ANA: dict[str, Any] = {"Username": "ana"}
+API_GATEWAY = "arn:aws:apigateway:us-east-1::"
+IN_API = {"ApiId": "a1"}
 IMAGE_VERSION = arn("sagemaker", "image-version/academy-x/3")
 IMAGE_CONFIG = arn("sagemaker", "app-image-config/academy-x")
 REPOSITORY = arn("ecr", "repository/academy/x")
@@ -362,6 +367,52 @@ OPERATIONS = [
        ("iam:PassRole", ROLE), StackName="earth-Guard", RoleARN=ROLE),
     op("cloudformation", "list_stacks", ("cloudformation:ListStacks", "*")),
     op("cloudtrail", "lookup_events", ("cloudtrail:LookupEvents", "*")),
+    *(
+        op("cognito-idp", method, (f"cognito-idp:{action}", USER_POOL), **IN_POOL, **params)
+        for method, action, params in (
+            ("admin_disable_user", "AdminDisableUser", ANA),
+            ("admin_enable_user", "AdminEnableUser", ANA),
+            ("admin_get_user", "AdminGetUser", ANA),
+            ("admin_list_groups_for_user", "AdminListGroupsForUser", ANA),
+            ("admin_update_user_attributes", "AdminUpdateUserAttributes",
+             {**ANA, "UserAttributes": []}),
+            ("admin_user_global_sign_out", "AdminUserGlobalSignOut", ANA),
+            ("describe_user_pool", "DescribeUserPool", {}),
+            ("describe_user_pool_client", "DescribeUserPoolClient", {"ClientId": "door"}),
+            ("list_groups", "ListGroups", {}),
+            ("list_user_pool_clients", "ListUserPoolClients", {}),
+            ("list_users", "ListUsers", {}),
+            ("list_users_in_group", "ListUsersInGroup", {"GroupName": "learners"}),
+        )
+    ),
+    op("cognito-idp", "list_user_pools", ("cognito-idp:ListUserPools", "*"), MaxResults=1),
+    *(
+        op("apigatewayv2", method, (f"apigateway:{verb}", f"{API_GATEWAY}{path}"), **params)
+        for method, verb, path, params in (
+            ("create_api", "POST", "/apis", {"Name": "door", "ProtocolType": "HTTP"}),
+            ("get_apis", "GET", "/apis", {}),
+            ("delete_api", "DELETE", "/apis/a1", IN_API),
+            ("get_api", "GET", "/apis/a1", IN_API),
+            ("update_api", "PATCH", "/apis/a1", IN_API),
+            ("get_tags", "GET", f"/tags/{API_GATEWAY}%2Fapis%2Fa1",
+             {"ResourceArn": f"{API_GATEWAY}/apis/a1"}),
+        )
+    ),
+    *(
+        op("apigatewayv2", method, (f"apigateway:{verb}", f"{API_GATEWAY}{path}"), **params)
+        for part, member, wanted in (
+            ("integration", "IntegrationId", {"IntegrationType": "AWS_PROXY"}),
+            ("route", "RouteId", {"RouteKey": "$default"}),
+            ("stage", "StageName", {"StageName": "b2"}),
+        )
+        for method, verb, path, params in (
+            (f"create_{part}", "POST", f"/apis/a1/{part}s", {**IN_API, **wanted}),
+            (f"get_{part}s", "GET", f"/apis/a1/{part}s", IN_API),
+            (f"delete_{part}", "DELETE", f"/apis/a1/{part}s/b2", {**IN_API, member: "b2"}),
+            (f"get_{part}", "GET", f"/apis/a1/{part}s/b2", {**IN_API, member: "b2"}),
+            (f"update_{part}", "PATCH", f"/apis/a1/{part}s/b2", {**IN_API, member: "b2"}),
+        )
+    ),
 ]  # fmt: skip
 
 

@@ -55,6 +55,51 @@ def lists(service: str, operation: str) -> Callable[[Filler], Filler]:
     return declare
 
 
+# --- API Gateway ----------------------------------------------------------------------------------
+@lists("apigatewayv2", "GetApis")
+def _apis(site: Site) -> Listing:
+    assert api_of(site)
+    return Listing("Items[].Name", NAMES)
+
+
+@lists("apigatewayv2", "GetIntegrations")
+def _integrations(site: Site) -> Listing:
+    return Listing("Items[].Description", NAMES, api_of(site))
+
+
+@lists("apigatewayv2", "GetRoutes")
+def _routes(site: Site) -> Listing:
+    return Listing("Items[].RouteKey", [f"GET /{name}" for name in NAMES], api_of(site))
+
+
+@lists("apigatewayv2", "GetStages")
+def _stages(site: Site) -> Listing:
+    """One is all that there can be."""
+    return Listing("Items[].StageName", ["$default"], api_of(site))
+
+
+def api_of(site: Site) -> dict[str, str]:
+    """The first of five APIs; it has five integrations, and a route to each."""
+
+    def make() -> dict[str, str]:
+        api = site.client("apigatewayv2")
+        made = [api.create_api(Name=name, ProtocolType="HTTP")["ApiId"] for name in NAMES]
+        for name in NAMES:
+            integration = api.create_integration(
+                ApiId=made[0],
+                Description=name,
+                IntegrationType="AWS_PROXY",
+                IntegrationUri="arn:aws:lambda:us-east-1:123456789012:function:door",
+                PayloadFormatVersion="2.0",
+            )["IntegrationId"]
+            target = f"integrations/{integration}"
+            api.create_route(ApiId=made[0], RouteKey=f"GET /{name}", Target=target)
+        api.create_stage(ApiId=made[0], StageName="$default", AutoDeploy=True)
+        return {"ApiId": made[0]}
+
+    return dict(site.once("api", make))
+
+
 # --- Budgets --------------------------------------------------------------------------------------
 @lists("budgets", "DescribeBudgets")
 def _budgets(site: Site) -> Listing:
@@ -269,6 +314,84 @@ def _builds(site: Site) -> Listing:
 @lists("codebuild", "ListBuildsForProject")
 def _builds_of(site: Site) -> Listing:
     return Listing("ids", builds(site), {"projectName": NAMES[0]})
+
+
+# --- Cognito --------------------------------------------------------------------------------------
+def user_pool(site: Site) -> str:
+    """The pool that has five of everything."""
+
+    def make() -> str:
+        idp = site.client("cognito-idp")
+        settings = {
+            "AdminCreateUserConfig": {"AllowAdminCreateUserOnly": True},
+            "Policies": {"SignInPolicy": {"AllowedFirstAuthFactors": ["PASSWORD", "EMAIL_OTP"]}},
+        }
+        for name in NAMES:
+            pool = str(idp.create_user_pool(PoolName=name, **settings)["UserPool"]["Id"])
+        for name in NAMES:
+            idp.create_user_pool_client(
+                UserPoolId=pool, ClientName=name, ExplicitAuthFlows=["ALLOW_USER_AUTH"]
+            )
+            idp.create_group(UserPoolId=pool, GroupName=name)
+            email = [{"Name": "email", "Value": f"{name}@example.org"}]
+            idp.admin_create_user(
+                UserPoolId=pool, Username=name, UserAttributes=email, MessageAction="SUPPRESS"
+            )
+        for user, group in [(name, NAMES[0]) for name in NAMES] + [(NAMES[0], g) for g in NAMES]:
+            idp.admin_add_user_to_group(UserPoolId=pool, Username=user, GroupName=group)
+        return pool
+
+    return str(site.once("user pool", make))
+
+
+@lists("cognito-idp", "ListUserPools")
+def _user_pools(site: Site) -> Listing:
+    assert user_pool(site)
+    return Listing("UserPools[].Name", NAMES, {"MaxResults": 60})
+
+
+@lists("cognito-idp", "ListUserPoolClients")
+def _user_pool_clients(site: Site) -> Listing:
+    return Listing("UserPoolClients[].ClientName", NAMES, {"UserPoolId": user_pool(site)})
+
+
+@lists("cognito-idp", "ListGroups")
+def _groups(site: Site) -> Listing:
+    return Listing("Groups[].GroupName", NAMES, {"UserPoolId": user_pool(site)})
+
+
+@lists("cognito-idp", "ListIdentityProviders")
+def _identity_providers(site: Site) -> Listing:
+    pool, idp = user_pool(site), site.client("cognito-idp")
+    details = {
+        "attributes_request_method": "GET",
+        "authorize_scopes": "openid",
+        "client_id": "x",
+        "client_secret": "x",
+        "oidc_issuer": "https://login.example.org",
+    }
+    for name in NAMES:
+        idp.create_identity_provider(
+            UserPoolId=pool, ProviderName=name, ProviderType="OIDC", ProviderDetails=details
+        )
+    return Listing("Providers[].ProviderName", NAMES, {"UserPoolId": pool})
+
+
+@lists("cognito-idp", "AdminListGroupsForUser")
+def _groups_of_user(site: Site) -> Listing:
+    params = {"UserPoolId": user_pool(site), "Username": NAMES[0]}
+    return Listing("Groups[].GroupName", NAMES, params)
+
+
+@lists("cognito-idp", "ListUsers")
+def _users(site: Site) -> Listing:
+    return Listing("Users[].Username", NAMES, {"UserPoolId": user_pool(site)})
+
+
+@lists("cognito-idp", "ListUsersInGroup")
+def _users_in_group(site: Site) -> Listing:
+    params = {"UserPoolId": user_pool(site), "GroupName": NAMES[0]}
+    return Listing("Users[].Username", NAMES, params)
 
 
 # --- DynamoDB -------------------------------------------------------------------------------------

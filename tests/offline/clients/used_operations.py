@@ -69,6 +69,11 @@ Used = dict[str, set[str]]
 
 def used_operations() -> Used:
     """The operations by service, as boto3 names services and AWS operations."""
+    return {service: set(operations) for service, operations in _everywhere().items()}
+
+
+@functools.cache
+def _everywhere() -> Used:
     used: Used = defaultdict(set)
     for part in (in_sources(), in_constructs(), by_the_cdk_cli()):
         for service, operations in part.items():

@@ -17,7 +17,9 @@ from urllib.parse import quote
 
 # Each service's module declares its functions when it is imported.
 from infra.offline.authorization.requests import (
+    apigateway,
     codebuild,
+    cognito,
     deployment,
     dynamodb,
     ecr,
@@ -51,10 +53,12 @@ __all__ = [
     "Asked",
     "Question",
     "Unmodelled",
+    "apigateway",
     "asked",
     "assume_role",
     "bucket_of",
     "codebuild",
+    "cognito",
     "deployment",
     "dynamodb",
     "ecr",

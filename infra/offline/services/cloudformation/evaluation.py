@@ -49,6 +49,16 @@ class Placeholders:
         return f"${{import {export}}}"
 
 
+#: A dynamic reference to the whole text of a secret, by its name or ARN.
+SECRET = re.compile(
+    r"\{\{resolve:secretsmanager:"
+    r"(?P<id>arn:[a-z-]+:secretsmanager:[a-z0-9-]+:\d+:secret:[^:{}]+|[^:{}]+)\}\}"
+)
+#: Where one may stand. It is read when the resource is made or changed, as on AWS, and is not kept.
+#: Source: "Get a secret or secret value from Secrets Manager", CloudFormation user guide.
+SECRETS = {"AWS::Cognito::UserPoolIdentityProvider": ("ProviderDetails", "client_secret")}
+
+
 @dataclass
 class Evaluation:
     """The functions of one template, given its parameters and a lookup."""
@@ -90,8 +100,18 @@ class Evaluation:
 
     def properties(self, declared: Declaration) -> dict[str, Any]:
         """The evaluated properties of a resource."""
-        value = self.value(declared.properties)
-        return {} if value is NO_VALUE else dict(value)
+        place, kept = SECRETS.get(declared.type), None
+        written = dict(declared.properties)
+        if place is not None and isinstance(written.get(place[0]), dict):
+            inner = dict(written[place[0]])
+            if SECRET.fullmatch(str(inner.get(place[1]))):
+                kept = inner.pop(place[1])
+                written[place[0]] = inner
+        value = self.value(written)
+        found = {} if value is NO_VALUE else dict(value)
+        if place is not None and kept is not None:
+            found[place[0]] = {**found[place[0]], place[1]: kept}
+        return found
 
     def outputs(self) -> Iterator[tuple[str, dict[str, str]]]:
         """Each output that is shown: OutputKey, OutputValue, Description, ExportName."""

@@ -1,8 +1,8 @@
 """What is honoured below the top level of a type's properties.
 
 A type names its properties; here stand the members of those that moto keeps without a second look.
-Budgets, CodeBuild, EventBridge and SageMaker hold the members of their own requests against what
-they emulate, and refuse the rest themselves, so theirs are not repeated.
+Budgets, CodeBuild, Cognito, EventBridge and SageMaker hold the members of their own requests
+against what they emulate, and refuse the rest themselves, so theirs are not repeated.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ TAGS = _values("Key", "Value")
 
 MEMBERS: Mapping[str, Members] = {
     "AWS::CloudWatch::Alarm": {"Dimensions": _values("Name", "Value")},
+    # What an update does not hand on, the service does not see.
+    "AWS::Cognito::UserPool": {"UsernameConfiguration": _values("CaseSensitive")},
     "AWS::DynamoDB::Table": {
         "AttributeDefinitions": _values("AttributeName", "AttributeType"),
         "GlobalSecondaryIndexes": {**_INDEX, "ProvisionedThroughput": _CAPACITY},

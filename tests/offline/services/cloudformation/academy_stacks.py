@@ -24,14 +24,29 @@ CAPABILITIES = ["CAPABILITY_NAMED_IAM"]
 #: The template that the pinned CDK CLI bootstraps an account with.
 BOOTSTRAP = ROOT / "node_modules/aws-cdk/lib/api/bootstrap/bootstrap-template.yaml"
 
+#: What the client's secret of the variant `provider` is kept under.
+SECRET = "academy/agency"
+
 Template = dict[str, Any]
+
+#: A door with the organisation's own provider.
+DOOR = {
+    "from": "academy@example.org",
+    "provider": {
+        "name": "Agency",
+        "issuer": "https://login.example.org",
+        "client_id": "academy",
+        "secret": SECRET,
+    },
+}
 
 #: Options of the cohort file that add types or properties to the example's.
 VARIANTS: dict[str, dict[str, Any]] = {
     "example": {},
     "protected": {"protect": True},
     "teams": {
-        # Other types and properties come with it: endpoints, security groups.
+        # Other types and properties come with it: endpoints, security groups, a provider.
+        "door": DOOR,
         "network": "private",
         "notify": {
             "email": "academy@example.org",
@@ -140,8 +155,15 @@ class Deployer:
         ssm.put_parameter(
             Name="/cdk-bootstrap/hnb659fds/version", Value="30", Type="String", Overwrite=True
         )
+        self.keep_secret()
         s3.create_bucket(Bucket=ASSETS)
         self.assets(*of)
+
+    def keep_secret(self) -> None:
+        """What the admin keeps for the provider, before a door that has one."""
+        inside.client("secretsmanager", REGION).create_secret(
+            Name=SECRET, SecretString="the secret of the client"
+        )
 
     def assets(self, *of: Template) -> None:
         """Something for every asset that the templates name."""

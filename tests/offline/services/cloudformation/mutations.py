@@ -27,10 +27,20 @@ def _function(properties: dict[str, Any]) -> None:
 
 #: type: changes properties so that the resource is changed in place.
 IN_PLACE: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "AWS::ApiGatewayV2::Api": lambda p: p.update(Description="mutated"),
+    "AWS::ApiGatewayV2::Integration": lambda p: p.update(TimeoutInMillis=7777),
+    "AWS::ApiGatewayV2::Route": lambda p: p.update(OperationName="mutated"),
+    "AWS::ApiGatewayV2::Stage": lambda p: p.update(Description="mutated"),
     "AWS::Budgets::Budget": _budget,
     "AWS::Chatbot::MicrosoftTeamsChannelConfiguration": lambda p: p.update(LoggingLevel="INFO"),
     "AWS::CloudWatch::Alarm": lambda p: p.update(AlarmDescription="mutated", Threshold=7),
     "AWS::CodeBuild::Project": lambda p: p.update(TimeoutInMinutes=77, Description="mutated"),
+    "AWS::Cognito::UserPool": lambda p: p["Policies"]["PasswordPolicy"].update(MinimumLength=77),
+    "AWS::Cognito::UserPoolClient": lambda p: p.update(AccessTokenValidity=7),
+    "AWS::Cognito::UserPoolGroup": lambda p: p.update(Description="mutated"),
+    "AWS::Cognito::UserPoolIdentityProvider": lambda p: p["AttributeMapping"].update(
+        nickname="mutated"
+    ),
     "AWS::DynamoDB::Table": lambda p: p.update(
         DeletionProtectionEnabled=False,
         TimeToLiveSpecification={"AttributeName": "mutated", "Enabled": True},
@@ -84,8 +94,14 @@ REPLACED_BY: dict[str, Callable[[dict[str, Any]], Any]] = {
     "AWS::Lambda::Permission": lambda p: p.update(SourceAccount="123456789012"),
     "AWS::SNS::Subscription": lambda p: p.update(Endpoint="mutated@example.org"),
 }
-#: Not replaced: others of the template name them by the letter, not by reference.
+#: Not replaced: others of the template name them by the letter, not by reference, or no other name
+#: is emulated (a stage's), or there is but one of them (a pool's domain).
 NAMED_BY_THE_LETTER = (
+    "AWS::ApiGatewayV2::Stage",
+    "AWS::Cognito::UserPoolDomain",
+    "AWS::Cognito::UserPoolGroup",
+    "AWS::Cognito::UserPoolIdentityProvider",
+    "AWS::Cognito::UserPoolUser",
     "AWS::EC2::Subnet",
     "AWS::Lambda::Function",
     "AWS::SageMaker::Image",

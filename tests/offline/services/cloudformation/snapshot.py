@@ -29,6 +29,7 @@ VOLATILE = frozenset(
         "LastModifiedDate",
         "LastModifiedTime",
         "LastModifiedUser",
+        "LastUpdatedDate",
         "LastUpdatedTime",
         "LatestRestorableDateTime",
         "LastUpdateToPayPerRequestDateTime",
@@ -41,6 +42,9 @@ VOLATILE = frozenset(
 )
 
 Objects = Iterator[tuple[str, Any]]
+
+#: Where a service wants a page's size to be given.
+SIXTY = {"PageSize": 60}
 
 
 def snapshot() -> dict[str, Any]:
@@ -257,6 +261,21 @@ def _function() -> Objects:
         )
 
 
+def _http_api() -> Objects:
+    api = _client("apigatewayv2")
+    for found in _pages("apigatewayv2", "get_apis", "Items"):
+        named = {"ApiId": found["ApiId"]}
+        yield (
+            found["Name"],
+            {
+                **found,
+                "integrations": _pages("apigatewayv2", "get_integrations", "Items", **named),
+                "routes": _pages("apigatewayv2", "get_routes", "Items", **named),
+                "stages": api.get_stages(**named)["Items"],
+            },
+        )
+
+
 def _rule() -> Objects:
     api = _client("events")
     for rule in _pages("events", "list_rules", "Rules"):
@@ -298,6 +317,42 @@ def _alarm() -> Objects:
         kept = {name: value for name, value in alarm.items() if not name.startswith("State")}
         tags = api.list_tags_for_resource(ResourceARN=alarm["AlarmArn"])["Tags"]
         yield alarm["AlarmName"], {**kept, "tags": tags}
+
+
+def _user_pool() -> Objects:
+    api = _client("cognito-idp")
+    for pool in _pages("cognito-idp", "list_user_pools", "UserPools", PaginationConfig=SIXTY):
+        here = {"UserPoolId": pool["Id"]}
+        clients = _pages("cognito-idp", "list_user_pool_clients", "UserPoolClients", **here)
+        yield (
+            pool["Name"],
+            {
+                **api.describe_user_pool(**here)["UserPool"],
+                "mail": _or_none(api.get_user_pool_mfa_config, **here),
+                "clients": [
+                    api.describe_user_pool_client(**here, ClientId=each["ClientId"])
+                    for each in clients
+                ],
+                "groups": [
+                    {**group, "users": _in_group(pool["Id"], group["GroupName"])}
+                    for group in _pages("cognito-idp", "list_groups", "Groups", **here)
+                ],
+                "users": _pages("cognito-idp", "list_users", "Users", **here),
+                "providers": [
+                    api.describe_identity_provider(**here, ProviderName=each["ProviderName"])[
+                        "IdentityProvider"
+                    ]
+                    for each in _pages(
+                        "cognito-idp", "list_identity_providers", "Providers", **here
+                    )
+                ],
+            },
+        )
+
+
+def _in_group(pool: str, group: str) -> list[Any]:
+    named = {"UserPoolId": pool, "GroupName": group}
+    return _pages("cognito-idp", "list_users_in_group", "Users", **named)
 
 
 def _topic() -> Objects:
@@ -432,6 +487,7 @@ READERS: tuple[Callable[[], Objects], ...] = (
     _budget,
     _channel,
     _function,
+    _http_api,
     _key,
     _key_alias,
     _log_group,
@@ -448,4 +504,5 @@ READERS: tuple[Callable[[], Objects], ...] = (
     _studio_image,
     _table,
     _topic,
+    _user_pool,
 )

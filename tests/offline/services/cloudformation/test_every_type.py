@@ -79,6 +79,7 @@ def academy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Academy]:
     logging.disable(logging.ERROR)
     with Cloud(state=tmp_path_factory.mktemp("cloud")):
         deployer = Deployer()
+        deployer.keep_secret()
         (booted, *others) = free
         assert deployer.deploy(booted, free[booted]).status == "CREATE_COMPLETE"
         deployer.assets(*free.values())
@@ -264,6 +265,29 @@ def _statement(resource: Resource) -> dict[str, Any]:
     return {"Ref": sid, "Id": sid}
 
 
+def _api(resource: Resource) -> dict[str, Any]:
+    found = _client("apigatewayv2").get_api(ApiId=resource.physical_id)
+    return {"Ref": found["ApiId"], "ApiEndpoint": found["ApiEndpoint"], "ApiId": found["ApiId"]}
+
+
+def _integration(resource: Resource) -> dict[str, Any]:
+    named = {"ApiId": resource.properties["ApiId"], "IntegrationId": resource.physical_id}
+    found = _client("apigatewayv2").get_integration(**named)["IntegrationId"]
+    return {"Ref": found, "IntegrationId": found}
+
+
+def _route(resource: Resource) -> dict[str, Any]:
+    found = _client("apigatewayv2").get_routes(ApiId=resource.properties["ApiId"])["Items"]
+    key = resource.properties["RouteKey"]
+    (mine,) = [each["RouteId"] for each in found if each["RouteKey"] == key]
+    return {"Ref": mine, "RouteId": mine}
+
+
+def _stage(resource: Resource) -> dict[str, Any]:
+    (found,) = _client("apigatewayv2").get_stages(ApiId=resource.properties["ApiId"])["Items"]
+    return {"Ref": found["StageName"]}
+
+
 def _group(resource: Resource) -> dict[str, Any]:
     name = resource.properties["LogGroupName"]
     (found,) = _client("logs").describe_log_groups(logGroupNamePrefix=name)["logGroups"]
@@ -321,6 +345,59 @@ def _parameter(resource: Resource) -> dict[str, Any]:
     return {"Ref": found["Name"], "Type": found["Type"], "Value": found["Value"]}
 
 
+def _user_pool(resource: Resource) -> dict[str, Any]:
+    found = _client("cognito-idp").describe_user_pool(UserPoolId=resource.physical_id)["UserPool"]
+    provider = f"cognito-idp.{REGION}.amazonaws.com/{found['Id']}"
+    return {
+        "Ref": found["Id"],
+        "Arn": found["Arn"],
+        "ProviderName": provider,
+        "ProviderURL": f"https://{provider}",
+        "UserPoolId": found["Id"],
+    }
+
+
+def _in_pool(resource: Resource, operation: str, **named: str) -> dict[str, Any]:
+    call = getattr(_client("cognito-idp"), operation)
+    return dict(call(UserPoolId=resource.properties["UserPoolId"], **named))
+
+
+def _user_pool_client(resource: Resource) -> dict[str, Any]:
+    named = {"ClientId": resource.physical_id}
+    found = _in_pool(resource, "describe_user_pool_client", **named)["UserPoolClient"]
+    return {"Ref": found["ClientId"], "ClientId": found["ClientId"], "Name": found["ClientName"]}
+
+
+def _identity_provider(resource: Resource) -> dict[str, Any]:
+    found = _in_pool(
+        resource, "describe_identity_provider", ProviderName=resource.properties["ProviderName"]
+    )
+    return {"Ref": found["IdentityProvider"]["ProviderName"]}
+
+
+def _pool_domain(resource: Resource) -> dict[str, Any]:
+    found = _client("cognito-idp").describe_user_pool_domain(Domain=resource.properties["Domain"])
+    assert found["DomainDescription"]["UserPoolId"] == resource.properties["UserPoolId"]
+    return {"Ref": found["DomainDescription"]["Domain"]}
+
+
+def _user_group(resource: Resource) -> dict[str, Any]:
+    name = resource.properties["GroupName"]
+    return {"Ref": _in_pool(resource, "get_group", GroupName=name)["Group"]["GroupName"]}
+
+
+def _user(resource: Resource) -> dict[str, Any]:
+    name = resource.properties["Username"]
+    return {"Ref": _in_pool(resource, "admin_get_user", Username=name)["Username"]}
+
+
+def _in_group(resource: Resource) -> dict[str, Any]:
+    name, group = resource.properties["Username"], resource.properties["GroupName"]
+    found = _in_pool(resource, "list_users_in_group", GroupName=group)["Users"]
+    assert name in [each["Username"] for each in found]
+    return {"Ref": resource.physical_id}
+
+
 def _script(resource: Resource) -> dict[str, Any]:
     name = resource.properties["StudioLifecycleConfigName"]
     found = _client("sagemaker").describe_studio_lifecycle_config(StudioLifecycleConfigName=name)
@@ -368,11 +445,22 @@ def _plain(name: str) -> Callable[[Resource], dict[str, Any]]:
 
 #: type: Ref and every attribute of it, as the services tell them.
 TOLD: dict[str, Callable[[Resource], dict[str, Any]]] = {
+    "AWS::ApiGatewayV2::Api": _api,
+    "AWS::ApiGatewayV2::Integration": _integration,
+    "AWS::ApiGatewayV2::Route": _route,
+    "AWS::ApiGatewayV2::Stage": _stage,
     "AWS::Budgets::Budget": lambda resource: {"Ref": resource.properties["Budget"]["BudgetName"]},
     "AWS::CDK::Metadata": lambda resource: {"Ref": resource.physical_id},
     "AWS::Chatbot::MicrosoftTeamsChannelConfiguration": _channel,
     "AWS::CloudWatch::Alarm": _alarm,
     "AWS::CodeBuild::Project": _project,
+    "AWS::Cognito::UserPool": _user_pool,
+    "AWS::Cognito::UserPoolClient": _user_pool_client,
+    "AWS::Cognito::UserPoolDomain": _pool_domain,
+    "AWS::Cognito::UserPoolGroup": _user_group,
+    "AWS::Cognito::UserPoolIdentityProvider": _identity_provider,
+    "AWS::Cognito::UserPoolUser": _user,
+    "AWS::Cognito::UserPoolUserToGroupAttachment": _in_group,
     "AWS::DynamoDB::Table": _table,
     "AWS::EC2::RouteTable": _route_table,
     "AWS::EC2::SecurityGroup": _security_group,
@@ -447,6 +535,25 @@ Change = Callable[[Any], Any]
 _TOKEN = "mutated"
 #: type: property: (its new value from the old, what the service then shows).
 CHANGES: dict[str, dict[str, tuple[Change, str]]] = {
+    "AWS::ApiGatewayV2::Api": {
+        "Description": (lambda _: _TOKEN, _TOKEN),
+        "Name": (lambda _: _TOKEN, _TOKEN),
+    },
+    "AWS::ApiGatewayV2::Integration": {
+        "TimeoutInMillis": (lambda _: 7777, "'TimeoutInMillis': 7777"),
+    },
+    "AWS::ApiGatewayV2::Route": {"RouteKey": (lambda _: f"GET /{_TOKEN}", _TOKEN)},
+    "AWS::ApiGatewayV2::Stage": {
+        "AccessLogSettings": (
+            lambda old: {**old, "Format": f"$context.requestId {_TOKEN}"},
+            _TOKEN,
+        ),
+        "DefaultRouteSettings": (
+            lambda _: {"ThrottlingBurstLimit": 77, "ThrottlingRateLimit": 7},
+            "'ThrottlingBurstLimit': 77",
+        ),
+        "RouteSettings": (lambda _: {}, "'RouteSettings': {}"),
+    },
     "AWS::Budgets::Budget": {
         "Budget": (lambda old: {**old, "BudgetLimit": {"Amount": 987, "Unit": "USD"}}, "987"),
     },
@@ -487,6 +594,47 @@ CHANGES: dict[str, dict[str, tuple[Change, str]]] = {
         ),
         "QueuedTimeoutInMinutes": (lambda _: 77, "77"),
         "TimeoutInMinutes": (lambda _: 78, "78"),
+    },
+    "AWS::Cognito::UserPool": {
+        "AccountRecoverySetting": (
+            lambda _: {"RecoveryMechanisms": [{"Name": "verified_email", "Priority": 1}]},
+            "verified_email",
+        ),
+        "DeletionProtection": (lambda _: "ACTIVE", "'DeletionProtection': 'ACTIVE'"),
+        "EmailAuthenticationMessage": (lambda _: f"{_TOKEN} {{####}}", _TOKEN),
+        "EmailAuthenticationSubject": (lambda _: _TOKEN, _TOKEN),
+        "EmailConfiguration": (lambda old: {**old, "From": f"{_TOKEN}@example.org"}, _TOKEN),
+        "Policies": (
+            lambda old: {**old, "PasswordPolicy": {**old["PasswordPolicy"], "MinimumLength": 77}},
+            "'MinimumLength': 77",
+        ),
+        "UserPoolName": (lambda _: _TOKEN, _TOKEN),
+    },
+    "AWS::Cognito::UserPoolClient": {
+        "AccessTokenValidity": (lambda _: 7, "'AccessTokenValidity': 7"),
+        "AllowedOAuthFlowsUserPoolClient": (
+            lambda _: False,
+            "'AllowedOAuthFlowsUserPoolClient': False",
+        ),
+        "AllowedOAuthScopes": (lambda _: ["openid", "phone"], "phone"),
+        "CallbackURLs": (lambda _: [f"https://{_TOKEN}.example.org/"], _TOKEN),
+        "AuthSessionValidity": (lambda _: 7, "'AuthSessionValidity': 7"),
+        "ClientName": (lambda _: _TOKEN, _TOKEN),
+        "EnableTokenRevocation": (lambda _: False, "'EnableTokenRevocation': False"),
+        "IdTokenValidity": (lambda _: 7, "'IdTokenValidity': 7"),
+        "PreventUserExistenceErrors": (lambda _: "LEGACY", "LEGACY"),
+        "ReadAttributes": (lambda _: ["nickname"], "nickname"),
+        "RefreshTokenValidity": (lambda _: 77, "'RefreshTokenValidity': 77"),
+        "TokenValidityUnits": (lambda old: {**old, "RefreshToken": "days"}, "days"),
+        "WriteAttributes": (lambda _: ["nickname"], "nickname"),
+    },
+    "AWS::Cognito::UserPoolGroup": {"Description": (lambda _: _TOKEN, _TOKEN)},
+    "AWS::Cognito::UserPoolIdentityProvider": {
+        "AttributeMapping": (lambda old: {**old, "nickname": _TOKEN}, _TOKEN),
+        "ProviderDetails": (
+            lambda old: {**old, "oidc_issuer": f"https://{_TOKEN}.example.org"},
+            _TOKEN,
+        ),
     },
     "AWS::DynamoDB::Table": {
         "DeletionProtectionEnabled": (lambda old: not old, "'DeletionProtectionEnabled': "),
@@ -651,8 +799,27 @@ CHANGES: dict[str, dict[str, tuple[Change, str]]] = {
 
 #: Set by our templates and not changed here alone, each with its reason.
 NOT_ALONE = {
+    "AWS::ApiGatewayV2::Integration": {
+        "IntegrationType",  # one value is modelled
+        "IntegrationUri",  # follows its function
+        "PayloadFormatVersion",  # one value is modelled
+    },
+    "AWS::ApiGatewayV2::Route": {
+        "AuthorizationType",  # one value is modelled
+        "Target",  # follows its integration
+    },
+    "AWS::ApiGatewayV2::Stage": {"AutoDeploy"},  # one value is modelled
     "AWS::Chatbot::MicrosoftTeamsChannelConfiguration": {"IamRoleArn"},  # another role, as Role
     "AWS::CodeBuild::Project": {"Artifacts", "ServiceRole", "Source"},  # one value is modelled
+    "AWS::Cognito::UserPool": {
+        *("AdminCreateUserConfig", "MfaConfiguration", "UserPoolTier"),  # one value is modelled
+        *("AliasAttributes", "UsernameConfiguration"),  # cannot be changed
+    },
+    "AWS::Cognito::UserPoolClient": {
+        "AllowedOAuthFlows",  # one value is modelled
+        *("ExplicitAuthFlows", "SupportedIdentityProviders"),  # each client of ours has its own
+    },
+    "AWS::Cognito::UserPoolDomain": {"ManagedLoginVersion"},  # one value is modelled
     "AWS::DynamoDB::Table": {"AttributeDefinitions", "BillingMode"},  # belong to the keys
     "AWS::EC2::VPCEndpoint": {
         "PrivateDnsEnabled",  # one value of our templates' is modelled

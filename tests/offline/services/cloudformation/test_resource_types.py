@@ -996,7 +996,8 @@ def test_every_modelled_type_is_tried():
     from infra.offline.services.cloudformation.types import modelled
 
     # Those of alarms, notices and budgets are tried together in test_notice_types.py, a channel in
-    # tests/offline/services/test_chatbot.py.
+    # tests/offline/services/test_chatbot.py, those of the door in test_cognito_types.py and
+    # test_http_api_types.py.
     notices = {
         "AWS::Budgets::Budget",
         "AWS::Chatbot::MicrosoftTeamsChannelConfiguration",
@@ -1008,7 +1009,16 @@ def test_every_modelled_type_is_tried():
         "AWS::SQS::Queue",
         "AWS::SQS::QueuePolicy",
     }
-    assert set(modelled()) - set(CASES) == {"AWS::CDK::Metadata"} | notices
+    door = {f"AWS::ApiGatewayV2::{each}" for each in ("Api", "Integration", "Route", "Stage")} | {
+        "AWS::Cognito::UserPool",
+        "AWS::Cognito::UserPoolClient",
+        "AWS::Cognito::UserPoolDomain",
+        "AWS::Cognito::UserPoolGroup",
+        "AWS::Cognito::UserPoolIdentityProvider",
+        "AWS::Cognito::UserPoolUser",
+        "AWS::Cognito::UserPoolUserToGroupAttachment",
+    }
+    assert set(modelled()) - set(CASES) == {"AWS::CDK::Metadata"} | notices | door
 
 
 def test_a_version_of_an_image_that_is_not_there_fails_the_stack(stacks):

@@ -19,10 +19,11 @@ pytestmark = pytest.mark.slow
 
 #: With the chat's channel, which the other options lack.
 COHORT = "teams"
-FOUNDATION, GUARD, COMPETITION, TEAM = (
-    f"earth-2026-fall-{name}" for name in ("Foundation", "Guard", "Competition", "Team-falcon")
+FOUNDATION, GUARD, COMPETITION, DOOR, TEAM = (
+    f"earth-2026-fall-{name}"
+    for name in ("Foundation", "Guard", "Competition", "Door", "Team-falcon")
 )
-STACKS = (FOUNDATION, GUARD, COMPETITION, TEAM, "Academy-Images-Build")
+STACKS = (FOUNDATION, GUARD, COMPETITION, DOOR, TEAM, "Academy-Images-Build")
 #: A team's is tried in each change of the code, the others by `make test-exhaustive`.
 TRIED = [
     pytest.param(name, marks=() if name == TEAM else pytest.mark.exhaustive) for name in STACKS

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from infra.offline.services.cloudformation.resource import ResourceType
 from infra.offline.services.cloudformation.types import (
+    apigateway,
     budgets,
     cdk,
     chatbot,
     cloudwatch,
     codebuild,
+    cognito,
     dynamodb,
     ec2,
     ecr,
@@ -29,11 +31,13 @@ from infra.offline.services.cloudformation.types import (
 _MODELS: dict[str, ResourceType] = {
     model.type: model
     for module in (
+        apigateway,
         budgets,
         cdk,
         chatbot,
         cloudwatch,
         codebuild,
+        cognito,
         dynamodb,
         ec2,
         ecr,
