@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 from academy import home
-from jupyterlab_server.workspaces_handler import WorkspacesManager
 
 LIBRARY = Path(home.__file__).parents[1]
 FILE = "land_cover/train.py"
@@ -511,6 +510,8 @@ LAYOUTS = "~/.jupyter/lab/workspaces/default-37a8.jupyterlab-workspace"
 
 
 def test_a_first_start_lands_on_the_welcome_notebook(space):
+    from jupyterlab_server.workspaces_handler import WorkspacesManager  # Takes two seconds.
+
     space.version("{}", "welcome.ipynb")
     assert space.start()[-1] == f"{LAYOUTS}: added"
     layout = WorkspacesManager(str(space.home / home.LAYOUT.rpartition("/")[0])).load("default")

@@ -110,7 +110,7 @@ def test_a_table_is_shown_by_its_text_and_a_figure_by_its_picture() -> None:
 def test_the_frame_in_a_notebook_may_run_nothing_and_is_one_attribute() -> None:
     shown = showing.page("t: <b>.ipynb", "b.ipynb", hostile.notebook())._repr_html_()
     frames = [a for t, a in Tags(shown).found if t == "iframe"]
-    assert [t for t, _ in Tags(shown).found] == ["div", "b", "iframe"]
+    assert [t for t, _ in Tags(shown).found] == ["div", "div", "b", "iframe"]
     assert frames[0]["sandbox"] == ""
     harmless(str(frames[0]["srcdoc"]))
 

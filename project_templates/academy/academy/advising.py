@@ -22,7 +22,7 @@ from academy.errors import CloudError, JobFailed, Refused, SourceError
 from academy.jobs import ENDED, CloudJob
 from academy.receipts import Entries, stamped
 from academy.showing import Page
-from academy.tables import html_table, plain, text_table
+from academy.tables import html_table, plain, text_table, untypeset
 from academy.workspace import Workspace
 
 #: Below the home: a page a file, and nothing else. Nothing that Python or Jupyter looks for has
@@ -109,6 +109,7 @@ class Teams(Sequence[Mapping[str, Any]]):
     def __repr__(self) -> str:
         return "\n".join([text_table(self._columns(), self._rows()), *self.notes])
 
+    @untypeset
     def _repr_html_(self) -> str:
         notes = "".join(
             f"<div style='opacity:.75'>{html.escape(note)}</div>" for note in self.notes
@@ -165,6 +166,7 @@ class Look:
             out += ["", title, text_table(columns, rows) if rows else "  nothing yet"]
         return "\n".join([*out, "", *self._feet()])
 
+    @untypeset
     def _repr_html_(self) -> str:
         out = [f"<div><b>team {html.escape(self.team)}</b></div>"]
         for title, columns, rows in self._tables():

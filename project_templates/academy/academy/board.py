@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from academy.money import dollars
-from academy.tables import html_table, plain, text_table
+from academy.tables import html_table, plain, text_table, untypeset
 
 _BAR = 30
 
@@ -278,6 +278,7 @@ class Leaderboard:
             head.append("Nobody has submitted yet.")
         return "\n".join([*head, text_table(self._columns(), self._rows()), *self._feet()])
 
+    @untypeset
     def _repr_html_(self) -> str:
         out = [f"<div>{html.escape(self._head())}</div>"]
         if self._state():
@@ -488,6 +489,7 @@ class Budget:
         bar = "#" * spent + "+" * reserved + "." * (_BAR - spent - reserved)
         return "\n".join([f"[{bar}] {self._summary()}", *(f"  {line}" for line in self._lines())])
 
+    @untypeset
     def _repr_html_(self) -> str:
         spent, reserved = (100 * share for share in self._shares())
         part = '<div style="width:{:.1f}%;background:{};height:100%"></div>'

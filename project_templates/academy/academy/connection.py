@@ -23,6 +23,7 @@ from academy.live import LiveRound, read_round
 from academy.live_board import LiveBoard
 from academy.receipts import Entries, Receipt
 from academy.showing import Page
+from academy.tables import untypeset
 from academy.workspace import Workspace, read
 
 #: A link to a board's page lasts so long, or as long as the space's own credentials if these end
@@ -308,6 +309,7 @@ class Connection:
             lines.append(f"  budget       {problem}")
         return "\n".join(lines)
 
+    @untypeset
     def _repr_html_(self) -> str:
         try:
             money = self.budget()._repr_html_()

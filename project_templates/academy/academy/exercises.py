@@ -58,6 +58,7 @@ from typing import Any
 
 from academy import figures
 from academy.progress import _in_notebook
+from academy.tables import untypeset
 
 __all__ = ["Exercise", "Journal", "Property", "journal"]
 
@@ -345,6 +346,7 @@ class Exercise:
     def __repr__(self) -> str:
         return f"{self.name}: {self.task}"
 
+    @untypeset
     def _repr_html_(self) -> str:
         hints = _folded_hints(self.hints) if self.hints else ""
         head = f"<div><b>{_text(self.name)}</b>: {_text(self.task)}</div>"
@@ -426,6 +428,7 @@ class Journal:
 
     __repr__ = __str__
 
+    @untypeset
     def _repr_html_(self) -> str:
         if not self.entries:
             return _card(_OPEN, "No predictions yet.")

@@ -25,7 +25,7 @@ import numpy.typing as npt
 from academy.datasets import Task
 from academy.errors import DatasetError, SubmissionError
 from academy.forecasting import submission
-from academy.tables import html_table, plain, text_table
+from academy.tables import html_table, plain, text_table, untypeset
 
 FOLDER = "live"
 ENDING = ".live.csv"
@@ -147,6 +147,7 @@ class LiveRound:
         columns = ["series", "what", "unit", "known", "source"]
         return "\n".join([self._head(), text_table(columns, self._rows())])
 
+    @untypeset
     def _repr_html_(self) -> str:
         columns = ["series", "what", "unit", "known", "source"]
         note = f"<div>{html.escape(plain(self.note))}</div>" if self.note else ""

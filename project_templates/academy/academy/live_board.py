@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from academy.tables import html_table, plain, text_table
+from academy.tables import html_table, plain, text_table, untypeset
 
 
 @dataclass(frozen=True)
@@ -145,6 +145,7 @@ class LiveBoard:
         table = [text_table(self._columns(), self._rows())] if self.entries or self.lines else []
         return "\n".join([self._head(), *table, *self._feet()])
 
+    @untypeset
     def _repr_html_(self) -> str:
         rows = self._rows()
         out = [f"<div>{html.escape(self._head())}</div>"]

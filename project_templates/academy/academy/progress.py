@@ -64,7 +64,8 @@ class Progress:
         body = "\n".join(self._tail)
         color = {"done": "#1a7f5a", "failed": "#b3261e", "stopped": "#8a6d00"}.get(mark, "#33658a")
         page = (
-            f'<div style="border-left:3px solid {color};padding:2px 10px">'
+            '<div class="mathjax_ignore tex2jax_ignore" '
+            f'style="border-left:3px solid {color};padding:2px 10px">'
             f"<div>{html.escape(head)}</div>"
             '<pre style="margin:4px 0 0;font-size:85%;opacity:.75;background:none">'
             f"{html.escape(body)}</pre></div>"

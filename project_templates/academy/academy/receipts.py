@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import overload
 
 from academy.errors import CloudError
-from academy.tables import html_table, plain, text_table
+from academy.tables import html_table, plain, text_table, untypeset
 
 #: How the name of a selection ends.
 SELECTION = ".selection.json"
@@ -109,6 +109,7 @@ class Receipt:
     def _origin(self) -> str:
         return f"made by {self.job} on {self.image or 'an unknown image'}"
 
+    @untypeset
     def _repr_html_(self) -> str:
         color = _COLORS.get(self.status, "#8a6d00")
         score = (
@@ -270,6 +271,7 @@ class Entries(Sequence[Receipt]):
         table = [text_table(self._columns(), self._rows())] if self.receipts else []
         return "\n".join([self._head(), *table, *self._feet()])
 
+    @untypeset
     def _repr_html_(self) -> str:
         table = html_table(self._columns(), self._rows()) if self.receipts else ""
         feet = "".join(

@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from academy.errors import SourceError
-from academy.tables import plain
+from academy.tables import plain, untypeset
 
 #: A file that is larger is not read: no notebook or script is.
 MAX_FILE_BYTES = 20 * 2**20
@@ -89,6 +89,7 @@ class Page:
         where = f" · {self.file}" if self.file else ""
         return f"{self.title}{where}\n\n{self.text}"
 
+    @untypeset
     def _repr_html_(self) -> str:
         kept = f"<div>Kept as {html.escape(self.file)}</div>" if self.file else ""
         head = f"<div><b>{html.escape(self.title)}</b></div>{kept}"

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 def plain(text: object) -> str:
@@ -13,6 +17,21 @@ def plain(text: object) -> str:
     'a[31mbc'
     """
     return "".join(letter for letter in str(text) if letter.isprintable())
+
+
+def untypeset(show: Callable[[T], str]) -> Callable[[T], str]:
+    """For a `_repr_html_`: what stands between two dollars is money there, and no mathematics.
+
+    JupyterLab and nbconvert hand HTML to MathJax, which typesets ``$4.79 left of $5.00`` unless an
+    element of this class is around it (versions 3 and 2; MathJax's options ``ignoreHtmlClass`` and
+    ``ignoreClass``).
+    """
+
+    @functools.wraps(show)
+    def shown(self: T) -> str:
+        return f'<div class="mathjax_ignore tex2jax_ignore">{show(self)}</div>'
+
+    return shown
 
 
 def text_table(columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> str:

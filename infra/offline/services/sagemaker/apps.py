@@ -110,6 +110,9 @@ _QUIET = (
     "--LabApp.extension_manager=readonly",
 )
 
+#: Nor does it ask the learner whether it may.
+_LAB_SETTINGS = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}
+
 _ACTIVE = ("Pending", "InService", "Deleting")
 
 
@@ -353,9 +356,11 @@ class App:
             )
 
     def _start_jupyter(self, python: Path, variables: dict[str, str]) -> None:
-        settings = python.parent.parent / "etc" / "jupyter" / "jupyter_server_config.json"
-        settings.parent.mkdir(parents=True)
-        settings.write_text(json.dumps(_SERVER_CONFIG))
+        settings = python.parent.parent / "etc" / "jupyter"
+        (settings / "labconfig").mkdir(parents=True)
+        (settings / "jupyter_server_config.json").write_text(json.dumps(_SERVER_CONFIG))
+        overrides = settings / "labconfig" / "default_setting_overrides.json"
+        overrides.write_text(json.dumps(_LAB_SETTINGS))
         output = self.folder / "jupyter.log"
         # A port can be taken between its choice and JupyterLab's bind.
         for attempt in range(3):

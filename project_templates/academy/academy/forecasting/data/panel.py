@@ -40,6 +40,7 @@ from academy.forecasting.data.series import (
     stride,
     times,
 )
+from academy.tables import untypeset
 
 __all__ = ["About", "MissingSeries", "Panel"]
 
@@ -396,5 +397,6 @@ class Panel(Mapping[str, Array]):
     def __repr__(self) -> str:
         return as_text(*self._shown(), left_out=len(self) - ROWS_SHOWN)
 
+    @untypeset
     def _repr_html_(self) -> str:
         return as_html(*self._shown(), left_out=len(self) - ROWS_SHOWN)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from academy.forecasting.evaluation.metrics import geometric_mean
-from academy.tables import html_table, text_table
+from academy.tables import html_table, text_table, untypeset
 
 #: Ratios are summarised by their geometric mean, all else by the mean over the series.
 RATIOS = ("relative MASE",)
@@ -72,6 +72,7 @@ class Scores:
     def __repr__(self) -> str:
         return f"{self.name}\n{text_table(['series', *self.measures], self._rows())}"
 
+    @untypeset
     def _repr_html_(self) -> str:
         styles = [""] * len(self.series) + ["font-weight:bold"]
         return html_table(["series", *self.measures], self._rows(), styles=styles)
@@ -98,6 +99,7 @@ class Scoreboard:
     def __repr__(self) -> str:
         return text_table(*self._table())
 
+    @untypeset
     def _repr_html_(self) -> str:
         return html_table(*self._table())
 
