@@ -9,22 +9,17 @@ from __future__ import annotations
 
 import html
 import json
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from infra.cli.demo.browser import browser
+
 Scheme = Literal["light", "dark"]
 
-_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _SECONDS = 90
-
-
-def browser() -> str | None:
-    """The path of a browser, or None."""
-    return next((path for name in _NAMES if (path := shutil.which(name))), None)
 
 
 def picture(page: str, file: Path, width: int, height: int, scheme: Scheme = "light") -> None:

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from infra.cli.demo.browser import browser
 from infra.services.competition.page import index, page
 from tests.browser import boards
-from tests.browser.chromium import Scheme, browser, measured, measured_each
+from tests.browser.chromium import Scheme, measured, measured_each
 
 pytestmark = pytest.mark.skipif(
     browser() is None, reason="no Chromium here: apt-get install chromium"

@@ -7,8 +7,9 @@ import json
 import pytest
 from academy import showing
 
+from infra.cli.demo.browser import browser
 from tests.academy import hostile
-from tests.browser.chromium import browser, measured_each
+from tests.browser.chromium import measured_each
 
 pytestmark = pytest.mark.skipif(
     browser() is None, reason="no Chromium here: apt-get install chromium"

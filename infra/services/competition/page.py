@@ -24,7 +24,28 @@ from infra.services.competition.style import STYLE
 
 def page(board: dict[str, Any], cohort: str) -> str:
     """The board as a page of HTML."""
-    return _Page(board, cohort).text()
+    return frame(
+        f"{html.escape(board['project'])} · {html.escape(cohort)}",
+        f'<p class="up"><a href="index.html">All boards</a></p>\n{body(board, cohort)}',
+    )
+
+
+def body(
+    board: dict[str, Any],
+    cohort: str,
+    *,
+    reader: str = "",
+    below: str = "",
+    now: dt.datetime | None = None,
+) -> str:
+    """What stands on the page, for a frame of another's.
+
+    Args:
+        reader: the team whose row is said to be the reader's own.
+        below: HTML that stands under the table.
+        now: when it is looked at; without it, the time that is left is said as of the writing.
+    """
+    return _Page(board, cohort, reader, below, now).text()
 
 
 def index(projects: Iterable[str], cohort: str) -> str:
@@ -41,8 +62,16 @@ def index(projects: Iterable[str], cohort: str) -> str:
 
 
 class _Page:
-    def __init__(self, board: dict[str, Any], cohort: str) -> None:
-        self._board, self._cohort = board, cohort
+    def __init__(
+        self,
+        board: dict[str, Any],
+        cohort: str,
+        reader: str,
+        below: str,
+        now: dt.datetime | None,
+    ) -> None:
+        self._board, self._cohort, self._below = board, cohort, below
+        self._now = now or wording.instant(board["updated"])
         self._better: Better = board["better"]
         self._phase = str(board.get("phase") or "")
         self._entries: list[Entry] = board["entries"]
@@ -53,6 +82,7 @@ class _Page:
             self._better,
             classes,
             left=self._phase not in ("before", "closed"),
+            reader=reader,
         )
         final = board.get("final") if self._phase == "closed" else None
         self._end: dict[str, Any] = final or {}
@@ -64,6 +94,7 @@ class _Page:
                 self._better,
                 classes,
                 part="final",
+                reader=reader,
             )
 
     def _finalists(self) -> list[Entry]:
@@ -77,7 +108,6 @@ class _Page:
     def text(self) -> str:
         project = html.escape(self._board["project"])
         parts = [
-            '<p class="up"><a href="index.html">All boards</a></p>',
             f'<p class="over">{html.escape(self._cohort)} · leaderboard</p>',
             f"<h1>{project}</h1>",
             self._state(),
@@ -86,19 +116,23 @@ class _Page:
             self._facts(),
         ]
         if self._final is None:
-            parts += [self._caution(self._board, "public"), self._table(), self._public.numbers()]
+            parts += [
+                self._caution(self._board, "public"),
+                self._table(),
+                self._public.numbers(),
+                self._below,
+            ]
         else:
             parts += [
                 self._caution(self._end, "private"),
                 self._table(),
                 self._final.numbers(),
+                self._below,
                 self._shake_up(),
                 self._last_public(),
             ]
         parts += [self._progress(), self._out(), self._how_to_read()]
-        return frame(
-            f"{project} · {html.escape(self._cohort)}", "\n".join(part for part in parts if part)
-        )
+        return "\n".join(part for part in parts if part)
 
     # --- above the table --------------------------------------------------------------------------
 
@@ -106,7 +140,7 @@ class _Page:
         """Whether the competition goes on, and until when."""
         board = self._board
         opens, closes = wording.instant(board.get("opens")), wording.instant(board.get("closes"))
-        now = wording.instant(board["updated"])
+        now = self._now
 
         def left(until: dt.datetime) -> str:
             return "" if now is None or until <= now else wording.span(until - now)

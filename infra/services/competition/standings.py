@@ -39,10 +39,12 @@ class Standings:
         classes: Sequence[str],
         part: Part = "public",
         left: bool = False,
+        reader: str = "",
     ) -> None:
-        """`left`: whether what teams have left today is told."""
+        """`left`: whether what teams have left today is told; `reader`: whose row is the reader's
+        own."""
         self._entries, self._lines, self._better, self._part = entries, lines, better, part
-        self._left = left
+        self._left, self._reader = left, reader
         self.marks = [Mark(line["score"], kind(line)) for line in lines]
         self._axis = Axis.over(
             [entry["score"] for entry in entries],
@@ -115,7 +117,7 @@ class Standings:
         rank = f'<span aria-hidden="true">{places}</span>{said}' if said else places
         cells = [
             f'<td role="cell" class="rank">{rank}</td>',
-            f'<th role="rowheader" scope="row" class="team">{_team(entry, self._part)}</th>',
+            f'<th role="rowheader" scope="row" class="team">{self._team(entry)}</th>',
             f'<td role="cell" class="number score">{wording.score(entry["score"])}'
             f"{self._interval_said(span)}</td>",
             f'<td role="cell" class="plot">'
@@ -132,6 +134,9 @@ class Standings:
         cells.append(_move_cell(entry) if self._part == "final" else self._sent_cell(entry))
         first = ' class="first"' if low == 1 else ""
         return f'<tr role="row"{first}>{"".join(cells)}</tr>'
+
+    def _team(self, entry: Entry) -> str:
+        return _team(entry, self._part, own=bool(self._reader) and entry["team"] == self._reader)
 
     def _interval_said(self, span: tuple[float, float] | None) -> str:
         if span:
@@ -267,9 +272,11 @@ def _classed(style: str) -> str:
     return f' class="{style}"' if style else ""
 
 
-def _team(entry: Entry, part: Part) -> str:
+def _team(entry: Entry, part: Part, *, own: bool) -> str:
     """Its name, its note, whom it is tied with, and where the entry comes from."""
     parts = [f'<bdi class="name">{html.escape(entry["team"])}</bdi>']
+    if own:
+        parts.append('<span class="badge">your team</span>')
     if entry.get("near_expert"):
         parts.append('<span class="badge">near or equal to the expert</span>')
     if entry.get("note"):

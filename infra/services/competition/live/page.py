@@ -24,26 +24,33 @@ Entry = dict[str, Any]
 
 def page(board: dict[str, Any], cohort: str) -> str:
     """The live board as a page of HTML."""
-    given = board["round"]
     project = html.escape(str(board["project"]))
-    parts = [
+    up = (
         '<p class="up"><a href="index.html">All boards</a> · '
-        f'<a href="{project}.html">The practice board</a></p>',
+        f'<a href="{project}.html">The practice board</a></p>'
+    )
+    title = f"Live round of {project} · {html.escape(cohort)}"
+    return frame(title, f"{up}\n{body(board, cohort)}")
+
+
+def body(board: dict[str, Any], cohort: str, *, reader: str = "", below: str = "") -> str:
+    """What stands on the page, for a frame of another's; as `competition.page.body`."""
+    parts = [
         f'<p class="over">{html.escape(cohort)} · live round</p>',
-        f"<h1>{wording.name(given['title'])}</h1>",
+        f"<h1>{wording.name(board['round']['title'])}</h1>",
         _state(board),
         _news(board),
         _lead(board),
         _facts(board),
         _caution(board),
-        _Table(board).text(),
+        _Table(board, reader).text(),
+        below,
         _series(board),
         _observations(board),
         _seals(board),
         _how_to_read(board),
     ]
-    title = f"Live round of {project} · {html.escape(cohort)}"
-    return frame(title, "\n".join(part for part in parts if part))
+    return "\n".join(part for part in parts if part)
 
 
 # --- above the table ------------------------------------------------------------------------------
@@ -115,7 +122,8 @@ def _caution(board: dict[str, Any]) -> str:
 class _Table:
     """Teams, best first, with the fixed lines between them."""
 
-    def __init__(self, board: dict[str, Any]) -> None:
+    def __init__(self, board: dict[str, Any], reader: str) -> None:
+        self._reader = reader
         self._entries: Sequence[Entry] = board["entries"]
         self._lines: Sequence[Entry] = board["lines"]
         self._marks = [Mark(line["score"], line["kind"]) for line in self._lines]
@@ -177,12 +185,13 @@ class _Table:
             if entry["tied_with"]
             else ""
         )
+        own = '<span class="badge">your team</span>' if entry["team"] == self._reader else ""
         first = ' class="first"' if low == 1 and not entry["few"] else ""
         sent = wording.day(entry["submitted"])
         cells = [
             f'<td role="cell" class="rank">{places}</td>',
             '<th role="rowheader" scope="row" class="team"><bdi class="name">'
-            f"{html.escape(entry['team'])}</bdi>{tied}</th>",
+            f"{html.escape(entry['team'])}</bdi>{own}{tied}</th>",
             f'<td role="cell" class="number score">{wording.score(entry["score"])}{interval}</td>',
             '<td role="cell" class="plot">'
             f"{whisker(self._axis, self._marks, entry['score'], *span)}</td>",

@@ -1,0 +1,1 @@
+"""How pages look: style sheet, the one script, drawings."""

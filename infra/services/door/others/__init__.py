@@ -1,0 +1,1 @@
+"""What others wrote, as text that runs nothing."""
