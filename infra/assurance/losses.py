@@ -28,10 +28,22 @@ WORK = (
 #: stands in neither list counts as one that holds work.
 MADE_AGAIN = frozenset(
     {
+        "AWS::ApiGatewayV2::Api",
+        "AWS::ApiGatewayV2::Integration",
+        "AWS::ApiGatewayV2::Route",
+        "AWS::ApiGatewayV2::Stage",
         "AWS::Budgets::Budget",
         "AWS::CDK::Metadata",
         "AWS::Chatbot::MicrosoftTeamsChannelConfiguration",
         "AWS::CloudWatch::Alarm",
+        # Nobody has a password: who may sign in stands in the cohort file.
+        "AWS::Cognito::UserPool",
+        "AWS::Cognito::UserPoolClient",
+        "AWS::Cognito::UserPoolDomain",
+        "AWS::Cognito::UserPoolGroup",
+        "AWS::Cognito::UserPoolIdentityProvider",
+        "AWS::Cognito::UserPoolUser",
+        "AWS::Cognito::UserPoolUserToGroupAttachment",
         "AWS::EC2::FlowLog",
         "AWS::EC2::RouteTable",
         "AWS::EC2::SecurityGroup",
@@ -64,7 +76,7 @@ MADE_AGAIN = frozenset(
 BUCKETS = {
     "data": "the bucket data: datasets, library and templates, which cohort publish makes again",
     "vault": "the bucket vault: the held-out answers, and the keys that they were sealed with",
-    "work": "the bucket work: every team's folder, every submission and its receipt",
+    "work": "the bucket work: every team's folder and notes, every submission and its receipt",
     "site": "the bucket site: boards and reports",
 }
 TABLES = {
@@ -320,12 +332,15 @@ def _key(resource: Resource, templates: Templates, names: Names) -> tuple[str, s
 
 def _log(resource: Resource, _templates: Templates, names: Names) -> tuple[str, str, str] | None:
     name = resource.properties.get("LogGroupName")
+    days = resource.properties.get("RetentionInDays")
+    kept = f"{days} days of it" if days else ""
+    if name == names.access_log_group:
+        return "log:access", "the log of who asked the door for what", kept
     start = names.log_group("")
     if not isinstance(name, str) or not name.startswith(start):
         return None
     service = name.removeprefix(start)
-    days = resource.properties.get("RetentionInDays")
-    return f"log:{service}", f"the log of the {service}", f"{days} days of it" if days else ""
+    return f"log:{service}", f"the log of the {service}", kept
 
 
 _THINGS: Mapping[str, Callable[[Resource, Templates, Names], tuple[str, str, str] | None]] = {

@@ -34,7 +34,8 @@ LEFT_OUT = (
     "objects in S3 beyond the assumed gigabytes: no AWS limit holds a bucket's size",
     "data transfer out to the internet from spaces and jobs; in a private network, what goes "
     "through its endpoints, but S3's, which is free",
-    "requests that working learners cause: S3, Lambda, DynamoDB, schedules, logs",
+    "requests that working learners cause: S3, Lambda, DynamoDB, schedules, logs, pages of the "
+    "door and the codes that it sends",
     "taxes, support plans and AWS's free tier",
 )
 
@@ -151,7 +152,7 @@ def make_plan(
         projects=len(cohort.projects),
     )
     months = Decimal(days) / DAYS_PER_MONTH
-    over_time = _over_time(standing, months)
+    over_time = [*_over_time(standing, months), *_signing_in(cohort, months)]
     stacks = tuple(
         Stack(name, dict(sorted(Templates({name: template}).counts().items())))
         for name, template in templates.stacks.items()
@@ -200,6 +201,21 @@ def _over_time(standing: StandingCost, months: Decimal) -> list[Line]:
                     what, months, price, "from the first day to the last; goes on until cdk destroy"
                 )
             )
+    return lines
+
+
+def _signing_in(cohort: Cohort, months: Decimal) -> list[Line]:
+    """Everybody of the cohort, who signs in at the door at least once in each month."""
+    if not cohort.door:
+        return []
+    people = len(cohort.learners) + len(cohort.advisors)
+    price = PriceTable.of(cohort.region).prices["person_signs_in"]
+    basis = f"{people} people each month, though an account's first 10,000 are free"
+    lines = [Line("people who sign in", people * months, price, basis)]
+    if cohort.door.provider:
+        # They count here and among the others: the door looks at their users there.
+        basis = f"{people} people each month, though an account's first 50 are free"
+        lines.append(Line("people who sign in by the provider", people * months, price, basis))
     return lines
 
 

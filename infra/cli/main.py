@@ -10,6 +10,7 @@ from infra.cli.close import close
 from infra.cli.competition import competition
 from infra.cli.demo.command import demo
 from infra.cli.diff import diff
+from infra.cli.door import door
 from infra.cli.images import images
 from infra.cli.leaderboard import leaderboard
 from infra.cli.offline import offline
@@ -35,6 +36,7 @@ def cohort() -> None:
       cohort diff cohorts/fall.yaml                      what would a deploy take from people?
       npx cdk deploy --all -c cohort=cohorts/fall.yaml   provision it
       cohort publish cohorts/fall.yaml                   library, templates, data
+      cohort door cohorts/fall.yaml                      the address for people to sign in at
       cohort open ana --file cohorts/fall.yaml           a learner's workspace
       cohort spend cohorts/fall.yaml                     spent, reserved, left; until when
       cohort budget ana --usd 200 --why "…"           a cap of her own; freeze, unfreeze
@@ -52,7 +54,7 @@ def cohort() -> None:
 
 
 for command in (
-    *(check, plan, prove_command, publish, open_space, close),
+    *(check, plan, prove_command, publish, door, open_space, close),
     *(diff, reconcile),
     *(spend, budget, freeze, unfreeze),
     *(leaderboard, competition, images, prices, offline, demo, probe),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shlex
 import shutil
@@ -40,10 +41,12 @@ def up(
 
     In a second terminal, after exporting what this prints, `npx cdk`, the AWS CLI, boto3 and the
     `cohort` command talk to it. Port 0 takes any free port. Everything ends with it: spaces, jobs,
-    functions, and, unless --state names a folder, their files.
+    functions, and, unless --state names a folder, their files. A code to sign in, which AWS would
+    mail, is said here.
     """
     # Imported here: moto takes a second, which `cohort check` should not pay.
     from infra.offline.server import Cloud
+    from infra.offline.services.cognito_idp.sign_in import mailed
 
     known = boto3.Session().get_available_regions("sagemaker")
     if region not in known:
@@ -62,6 +65,7 @@ def up(
         except OSError as error:
             raise Refused(f"the embedded cloud cannot start: {error.strerror or error}") from None
         try:
+            mailed.addHandler(_Told())
             for name, value in cloud.client_environment().items():
                 click.echo(f"export {name}={shlex.quote(value)}")
             console.print(f"# the embedded cloud is up at {cloud.endpoint}; Ctrl-C ends it")
@@ -80,6 +84,13 @@ def up(
     finally:
         if state is None:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+class _Told(logging.Handler):
+    """Says in the terminal what would have been mailed: the code to sign in, for one."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        click.echo(f"# {record.getMessage()}")
 
 
 def _wait_for_eof(ended: threading.Event) -> None:

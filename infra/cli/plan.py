@@ -136,6 +136,8 @@ def _check_stacks(cohort: Cohort, templates: Templates, folder: Path) -> None:
     """An assembly of another cohort, or of this one before its file changed, is no plan of it."""
     names = cohort.names
     expected = {names.foundation_stack, names.guard_stack, names.competition_stack}
+    if cohort.door:
+        expected.add(names.door_stack)
     expected |= {names.team_stack(team.id) for team in cohort.teams}
     if cohort.advisors_with_spaces:
         expected.add(names.advisors_stack)

@@ -1,4 +1,4 @@
-"""`cohort reconcile`: removes the stacks of teams, and of advisors, that left the cohort file.
+"""`cohort reconcile`: removes the stacks of teams, of advisors and of a door that left the file.
 
 A deploy leaves them alone: the CDK knows only what the file makes now.
 """
@@ -33,7 +33,7 @@ PATIENCE_SECONDS = 60 * 60
 @erase_option
 @without_traceback
 def reconcile(file: Path, yes: bool, named: tuple[str, ...]) -> None:
-    """Remove the stacks of teams and advisors that are in FILE no more.
+    """Remove the stacks of teams and advisors, and of a door, that are in FILE no more.
 
     Says what is lost with them, and asks. Then it ends their spaces and jobs, settles the ledger,
     and deletes their stacks; teams in the file are not touched. What they spent stays in the
@@ -71,8 +71,9 @@ def reconcile(file: Path, yes: bool, named: tuple[str, ...]) -> None:
 
 
 def left(site: Site, deployed: Deployed) -> list[DeployedStack]:
-    """Deployed stacks of teams and advisors that the cohort file has no more, the shared domain
-    last: SageMaker deletes no domain that somebody has a profile in."""
+    """Deployed stacks of teams and advisors that the cohort file has no more; then the shared
+    domain, because SageMaker deletes none that somebody has a profile in, and the door, in whose
+    pool teams have their users."""
     cohort, names = site.cohort, site.cohort.names
     teams = {names.team_stack(team.id) for team in cohort.teams}
     gone = [
@@ -84,16 +85,24 @@ def left(site: Site, deployed: Deployed) -> list[DeployedStack]:
     if advisors and not cohort.advisors_with_spaces:
         gone.append(advisors)
     studio = deployed.stacks.get(names.studio_stack)
-    if studio and cohort.isolation != "cohort" and not _used(site, deployed, gone):
+    if (
+        studio
+        and cohort.isolation != "cohort"
+        and not _used(names.domain_parameter, deployed, gone)
+    ):
         gone.append(studio)
+    door = deployed.stacks.get(names.door_stack)
+    if door and not cohort.door and not _used(names.user_pool_parameter, deployed, gone):
+        gone.append(door)
     return gone
 
 
-def _used(site: Site, deployed: Deployed, gone: list[DeployedStack]) -> bool:
-    """Whether a stack that stays reads the id of the domain that all shared."""
+def _used(parameter: str, deployed: Deployed, gone: list[DeployedStack]) -> bool:
+    """Whether a stack that stays reads an id from this parameter: of the domain that all shared, of
+    the pool that all sign in by."""
     going = {stack.name for stack in gone}
     return any(
-        declared.get("Default") == site.cohort.names.domain_parameter
+        declared.get("Default") == parameter
         for name, stack in deployed.stacks.items()
         if name not in going
         for declared in stack.template.get("Parameters", {}).values()

@@ -34,6 +34,8 @@ def findings(document: dict[str, Any]) -> list[Finding]:
         *_doubled_ids(document),
         *_reserved_ids(document),
         *_instances(document),
+        *_door(document),
+        *_provider(document),
         *_names(document),
     ]
 
@@ -120,6 +122,71 @@ def _instances(document: dict[str, Any]) -> Iterator[Finding]:
                 yield Finding(path, instance, "listed twice", "each type once")
 
 
+def _door(document: dict[str, Any]) -> Iterator[Finding]:
+    """Who signs in by an address is who it belongs to: two people cannot have one."""
+    door = _mapping(document.get("door"))
+    if not door:
+        return
+    first: dict[str, str] = {}
+    for path, email in _addresses(document):
+        if email.lower() in first:
+            yield Finding(
+                path,
+                email,
+                f"the same address as {first[email.lower()]}: the door tells people apart by it",
+                "an address of their own",
+            )
+        else:
+            first[email.lower()] = path
+    sender, identity = door.get("from"), door.get("identity")
+    if isinstance(sender, str) and isinstance(identity, str) and identity != sender:
+        domain = sender.rpartition("@")[2]
+        if domain != identity and not domain.endswith(f".{identity}"):
+            yield Finding(
+                "door.identity",
+                identity,
+                f"{sender} is no address of it",
+                f"what SES has verified: {sender}, or its domain {domain}",
+            )
+
+
+def _provider(document: dict[str, Any]) -> Iterator[Finding]:
+    """What a provider asks of the rest of the file.
+
+    Source: "Using the Amazon Cognito domain for managed login", Cognito developer guide: words that
+    a domain prefix must not have. It begins with the cohort's name.
+    """
+    if not _mapping(document.get("door")).get("provider"):
+        return
+    cohort = document.get("name")
+    for word in ("aws", "amazon", "cognito"):
+        if isinstance(cohort, str) and word in cohort:
+            yield Finding(
+                "name",
+                cohort,
+                f"door.provider needs a domain of Cognito's, which takes no name with {word!r}",
+                f"a name without {word!r}",
+            )
+    for path, email in _addresses(document):
+        if not email.isascii():
+            yield Finding(
+                path,
+                email,
+                "not in ASCII: what looks the same may be another address, and the door refuses it "
+                "from a provider",
+                "the address in ASCII, as the provider has it",
+            )
+
+
+def _addresses(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Everyone's address, with its place."""
+    for index, advisor in enumerate(_list(document.get("advisors"))):
+        yield from _one_member(f"advisors[{index}]", advisor, "email")
+    for t, team in enumerate(_list(document.get("teams"))):
+        for index, learner in enumerate(_list(_mapping(team).get("learners"))):
+            yield from _one_member(f"teams[{t}].learners[{index}]", learner, "email")
+
+
 def _names(document: dict[str, Any]) -> Iterator[Finding]:
     cohort = document.get("name")
     if not _well_formed(cohort, naming.COHORT_MIN, naming.COHORT_MAX):
@@ -135,7 +202,11 @@ def _names(document: dict[str, Any]) -> Iterator[Finding]:
         advisors = []
     spaced = [str(x) for x in advisors if _well_formed(x, 1, naming.ID_MAX)]
     for kind, name in naming.Names(str(cohort)).every(
-        teams, advisors=spaced, isolation=str(document.get("isolation", "learner"))
+        teams,
+        advisors=spaced,
+        isolation=str(document.get("isolation", "learner")),
+        door=bool(document.get("door")),
+        provider=bool(_mapping(document.get("door")).get("provider")),
     ):
         if why := naming.illegal(kind, name):
             yield Finding("name", str(cohort), why, "shorter ids of cohort, team or learner")
@@ -151,9 +222,14 @@ def _ids(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _one_id(path: str, holder: object) -> Iterator[tuple[str, str]]:
-    value = _mapping(holder).get("id")
-    if isinstance(value, str):
+    for _, value in _one_member(path, holder, "id"):
         yield path, value
+
+
+def _one_member(path: str, holder: object, member: str) -> Iterator[tuple[str, str]]:
+    value = _mapping(holder).get(member)
+    if isinstance(value, str):
+        yield f"{path}.{member}", value
 
 
 def _well_formed(value: object, shortest: int, longest: int) -> bool:

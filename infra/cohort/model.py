@@ -9,6 +9,7 @@ import datetime as dt
 import re
 from decimal import Decimal
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -74,7 +75,7 @@ Usd = Annotated[Decimal, Field(gt=0, max_digits=12, decimal_places=2)]
 class Strict(BaseModel):
     """An unknown key is an error: a misspelt limit must not vanish."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, serialize_by_alias=True)
 
 
 class Person(Strict):
@@ -190,6 +191,99 @@ class Notify(Strict):
         return value
 
 
+def _provider_name(value: str) -> str:
+    if not re.fullmatch(PROVIDER_NAME_PATTERN, value) or value.lower() in RESERVED_PROVIDERS:
+        raise problem(
+            "not a name of a provider",
+            "3 to 32 letters, digits, dots and hyphens, beginning with a letter, and none of "
+            f"{', '.join(RESERVED_PROVIDERS)}: Agency",
+        )
+    return value
+
+
+def _issuer(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        here = parts.hostname in ("127.0.0.1", "localhost")
+        right = parts.scheme == "https" or (parts.scheme == "http" and here)
+        bare = not (parts.query or parts.fragment or parts.username is not None or "?" in value)
+        known = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        right = bare = known = False
+    if not (right and bare and known and re.fullmatch(r"[\x21-\x7e]{1,512}", value)):
+        raise problem(
+            "not an issuer",
+            "the provider's address as its /.well-known/openid-configuration says it, by https and "
+            "without a query: https://login.example.org",
+        )
+    return value
+
+
+def _plain(what: str, pattern: str, remedy: str) -> AfterValidator:
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value):
+            raise problem(f"not {what}", remedy)
+        return value
+
+    return AfterValidator(check)
+
+
+#: Part of what CreateIdentityProvider takes (ProviderName): it stands before an underscore in the
+#: names of the people whom it vouches for, and on a button.
+PROVIDER_NAME_PATTERN = r"[A-Za-z][A-Za-z0-9.-]{2,31}"
+#: Source: ProviderName and ProviderType in the same reference.
+RESERVED_PROVIDERS = ("cognito", "facebook", "google", "loginwithamazon", "signinwithapple")
+#: Source: Name in CreateSecret (Secrets Manager API reference), or the ARN.
+OF_SECRETS_MANAGER = (
+    r"[A-Za-z0-9/_+=.@-]{1,512}"
+    r"|arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:[A-Za-z0-9/_+=.@-]{1,519}"
+)
+
+
+class Provider(Strict):
+    """The organisation's own sign-in: a provider of OpenID Connect.
+
+    Whom it vouches for is somebody of the cohort by the address that the provider has checked.
+    """
+
+    #: What the button says.
+    name: Annotated[str, AfterValidator(_provider_name)]
+    issuer: Annotated[str, AfterValidator(_issuer)]
+    client_id: Annotated[
+        str,
+        _plain(
+            "a client id",
+            r"[\x21-\x7a|~]{1,256}",
+            "the id that the provider gave the client, without spaces",
+        ),
+    ]
+    #: The secret of Secrets Manager, by name or ARN, whose whole text is the client's secret.
+    secret: Annotated[
+        str,
+        _plain(
+            "a secret of Secrets Manager",
+            OF_SECRETS_MANAGER,
+            "its name or ARN, and not what it holds: academy/agency",
+        ),
+    ]
+    #: The claim by which the provider says that it has checked the address.
+    verified: Annotated[
+        str,
+        _plain("a claim", r"[A-Za-z0-9_.:/-]{1,128}", "a claim of the ID token: email_verified"),
+    ] = "email_verified"
+
+
+class Door(Strict):
+    """The learners' web page: whoever is in the file signs in by a code sent to their address."""
+
+    #: Whom the codes come from. Amazon SES in the cohort's region must be allowed to send from it.
+    sender: Annotated[Email, Field(alias="from")]
+    #: What SES has verified, if that is not the address itself: its domain.
+    identity: str | None = None
+    #: None: by a code alone. Else by this, too.
+    provider: Provider | None = None
+
+
 class Cohort(Strict):
     """One cohort: who learns, when, on what, for how much."""
 
@@ -212,6 +306,8 @@ class Cohort(Strict):
     budget: Budget
     competition: Competition
     notify: Notify = Notify()
+    #: None: the cohort has no web page; people are handed links by an admin.
+    door: Door | None = None
     protect: bool = False
 
     @field_validator("region")

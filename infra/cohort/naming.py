@@ -9,6 +9,7 @@ Standard library only: this module travels into Lambda.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ COHORT_MIN = 3
 ID_MAX = 16
 #: Hexadecimal digits of a job's token that its name carries: job names have 63 characters.
 TOKEN_LENGTH = 8
+#: Hexadecimal digits of an address's hash in the name of who signs in by it.
+ADDRESS_LENGTH = 8
 
 #: Team ids that no cohort file may use: lines on a board that admins submit are entries of these.
 MARK_TEAMS = ("baseline", "expert")
@@ -34,8 +37,13 @@ RERUN = "rerun"
 #: The team id that no cohort file may use: the domain that a whole cohort shares is named by it.
 EVERYONE = "everyone"
 
-#: The functions of a cohort, each with a role and a log, and a rule or an alias that calls it.
-SERVICES = ("broker", "settler", "sweep", "checker", "scorer", "steward")
+#: The functions of a cohort, each with a role and a log, and what calls it: an alias, a rule, or
+#: the door's API.
+SERVICES = ("broker", "settler", "sweep", "checker", "scorer", "steward", "door")
+#: Those of them that a rule calls, which has the function's purpose for a name.
+RULED = ("settler", "sweep", "checker", "scorer", "steward")
+#: Those that a cohort has only where its file asks for them.
+OPTIONAL = ("door",)
 
 
 @dataclass(frozen=True)
@@ -85,6 +93,15 @@ RULES: dict[str, NameRule] = {
         NameRule("queue", r"^[a-zA-Z0-9_-]+$", 80, "sqs CreateQueue"),
         NameRule("alarm", r"^[^\s]+$", 255, "cloudwatch PutMetricAlarm"),
         NameRule("budget", r"^[^:\\]+$", 100, "budgets CreateBudget"),
+        NameRule("user pool", r"^[\w\s+=,.@-]+$", 128, "cognito-idp CreateUserPool"),
+        NameRule(
+            "domain prefix",
+            r"^[a-z0-9](?:[a-z0-9\-]*[a-z0-9])?$",
+            63,
+            "cognito-idp CreateUserPoolDomain",
+        ),
+        NameRule("user", r"^[\w.@+-]+$", 128, "cognito-idp AdminCreateUser"),
+        NameRule("api", r"^.+$", 128, "apigateway v2 CreateApi"),
     )
 }
 
@@ -111,6 +128,7 @@ ALARMS = (
     "checker-errors",
     "scorer-errors",
     "steward-errors",
+    "door-errors",
 )
 
 
@@ -137,6 +155,11 @@ class Names:
     @property
     def competition_stack(self) -> str:
         return f"{self.cohort}-Competition"
+
+    @property
+    def door_stack(self) -> str:
+        """Holds the learners' web page, where the cohort file asks for one."""
+        return f"{self.cohort}-Door"
 
     def team_stack(self, team: str) -> str:
         return f"{self.cohort}-Team-{team}"
@@ -193,6 +216,43 @@ class Names:
 
     def stop_schedule(self, learner: str) -> str:
         return f"{learner}--stop-app"
+
+    # --- the door: who may sign in, and where ---------------------------------------------------
+    @property
+    def user_pool(self) -> str:
+        """The people who may sign in."""
+        return f"{self.cohort}-door"
+
+    @staticmethod
+    def user(person: str, email: str) -> str:
+        """Who signs in as the person of this id, by this address.
+
+        CloudFormation gives a changed address to a new user alone, which it makes before the old
+        one goes: so each address has a user of its own. `person_of_user` takes it apart.
+        """
+        return user_of(person, address_hash(email))
+
+    @property
+    def provider_pool(self) -> str:
+        """The people whom the organisation's own provider vouches for: nobody by itself."""
+        return f"{self.cohort}-door-provider"
+
+    def provider_domain(self, *, account: str, region: str) -> str:
+        """The first part of the host by which the provider answers: unique in a region."""
+        here = f"{account}/{region}/{self.cohort}"
+        return f"{self.cohort}-{hashlib.sha256(here.encode()).hexdigest()[:ADDRESS_LENGTH]}"
+
+    @property
+    def api(self) -> str:
+        return f"{self.cohort}-door"
+
+    @property
+    def access_log_group(self) -> str:
+        """Who asked the door for what. Groups of this prefix need no policy that grows by each.
+
+        Source: "Log groups" in "Enabling logging from AWS services", CloudWatch Logs user guide.
+        """
+        return f"/aws/vendedlogs/{self.cohort}-door"
 
     # --- what the admin is told, and what is behind it ------------------------------------------
     def topic(self, purpose: str) -> str:
@@ -253,6 +313,20 @@ class Names:
         """The SSM parameter with a page of the teams and their learners, for advisors."""
         return f"/academy/{self.cohort}/roster/{page}"
 
+    @property
+    def user_pool_parameter(self) -> str:
+        """The SSM parameter with the generated id of the pool of who may sign in."""
+        return f"/academy/{self.cohort}/door/user-pool"
+
+    @property
+    def door_url_parameter(self) -> str:
+        """The SSM parameter with the address that people keep as a bookmark."""
+        return f"/academy/{self.cohort}/door/url"
+
+    def people_parameter(self, page: int | str) -> str:
+        """The SSM parameter with a page of who may sign in: teams, learners, advisors."""
+        return f"/academy/{self.cohort}/door/people/{page}"
+
     # --- learners, and advisors with spaces -----------------------------------------------------
     def shared_domain(self, of: str) -> str:
         """A Studio domain that several people share; `of`: a team's id, or EVERYONE."""
@@ -294,6 +368,11 @@ class Names:
     def receipt_prefix(project: str, team: str) -> str:
         return f"receipts/{project}/{team}/"
 
+    @staticmethod
+    def notes_prefix(team: str) -> str:
+        """What advisors wrote to the team."""
+        return f"notes/{team}/"
+
     def every(
         self,
         teams: Iterable[tuple[str, Iterable[str]]],
@@ -301,11 +380,13 @@ class Names:
         advisors: Iterable[str] = (),
         isolation: str = "learner",
         network: str = "public",
+        door: bool = False,
+        provider: bool = False,
         account: str = "123456789012",
         region: str = "ap-southeast-1",
     ) -> Iterator[tuple[str, str]]:
-        """Each (kind, name) of a cohort with these (team, learners), and with `advisors` who have
-        spaces: what `cohort check` reads."""
+        """Each (kind, name) of a cohort with these (team, learners), with `advisors` who have
+        spaces, with a `door` and its `provider`: what `cohort check` reads."""
         yield "stack", self.foundation_stack
         yield "stack", self.guard_stack
         yield "stack", self.competition_stack
@@ -325,21 +406,35 @@ class Names:
         yield "queue", self.dead_letters
         yield "budget", self.backstop_budget("0" * 64)
         for purpose in ALARMS:
-            yield "alarm", self.alarm(purpose)
+            if door or purpose != "door-errors":
+                yield "alarm", self.alarm(purpose)
         yield "parameter", self.settings_parameter
         for part in ("vpc", "subnets", *(["security-group"] if network == "private" else [])):
             yield "parameter", self.network_parameter(part)
         for service in SERVICES:
-            yield "function", self.function(service)
+            if service not in OPTIONAL or door:
+                yield "function", self.function(service)
+                yield "log group", self.log_group(service)
+                yield "role", self.role("service", service)
+        for service in RULED:
             yield "rule", self.rule(service)
-            yield "log group", self.log_group(service)
-            yield "role", self.role("service", service)
         yield "role", self.role("service", "stopper")
         yield "role", self.role("service", "chat")
         if isolation == "cohort":
             yield "stack", self.studio_stack
             yield "parameter", self.domain_parameter
             yield from self._shared(EVERYONE)
+        if door:
+            yield "stack", self.door_stack
+            yield "user pool", self.user_pool
+            yield "api", self.api
+            yield "log group", self.access_log_group
+            yield "parameter", self.user_pool_parameter
+            yield "parameter", self.door_url_parameter
+            yield "parameter", self.people_parameter(1)
+        if provider:
+            yield "user pool", self.provider_pool
+            yield "domain prefix", self.provider_domain(account=account, region=region)
         for team, learners in teams:
             yield "stack", self.team_stack(team)
             yield "role", self.role("training", team)
@@ -367,6 +462,26 @@ class Names:
     def _shared(self, of: str) -> Iterator[tuple[str, str]]:
         yield "domain", self.shared_domain(of)
         yield "role", self.role("domain", of)
+
+
+def address_hash(email: str) -> str:
+    """What stands for an address: in a user's name its first digits, in the door's list all."""
+    return hashlib.sha256(email.lower().encode()).hexdigest()
+
+
+def user_of(person: str, address: str) -> str:
+    """Who signs in as the person of this id, by the address with this hash: `Names.user`."""
+    return f"{person}{SEPARATOR}{address[:ADDRESS_LENGTH]}"
+
+
+def person_of_user(user: str) -> str | None:
+    """The id of the person who signs in as `user`, or None if no deploy has made that."""
+    person, _, address = user.partition(SEPARATOR)
+    if not re.fullmatch(ID_PATTERN, person) or len(person) > ID_MAX:
+        return None
+    if not re.fullmatch(rf"[0-9a-f]{{{ADDRESS_LENGTH}}}", address):
+        return None
+    return person
 
 
 def parameter_of_workspace(workspace: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from infra.cohort import images
-from infra.cohort.naming import ALARMS, SEPARATOR, SERVICES, Names
+from infra.cohort.naming import ALARMS, RULED, SEPARATOR, Names
 
 #: SageMaker makes this group itself and puts every job's log there.
 TRAINING_LOGS = "/aws/sagemaker/TrainingJobs"
@@ -94,6 +94,15 @@ class Arns:
         name = self.names.lifecycle_config(content_hash)
         return self._of("sagemaker", f"studio-lifecycle-config/{name}")
 
+    # --- the door ---------------------------------------------------------------------------------
+    def api(self, api_id: str) -> str:
+        """Every stage, method and path of an HTTP API, whose id is generated."""
+        return self._of("execute-api", f"{api_id}/*")
+
+    def sender(self, identity: str) -> str:
+        """An address or a domain that SES may send from. An admin has verified it."""
+        return self._of("ses", f"identity/{identity}")
+
     # --- the network ----------------------------------------------------------------------------
     def subnet(self, subnet_id: str) -> str:
         return self._of("ec2", f"subnet/{subnet_id}")
@@ -121,10 +130,8 @@ class Arns:
 
     @property
     def rules(self) -> list[str]:
-        """Every EventBridge rule of the cohort. Each has the name of the service that it calls,
-        and none calls the broker."""
-        called = [each for each in SERVICES if each != "broker"]
-        return [self._of("events", f"rule/{self.names.rule(each)}") for each in called]
+        """Every EventBridge rule of the cohort. Each has the name of the service that it calls."""
+        return [self._of("events", f"rule/{self.names.rule(each)}") for each in RULED]
 
     @property
     def budgets(self) -> str:

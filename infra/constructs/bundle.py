@@ -1,4 +1,5 @@
-"""Gathers what a Lambda function needs into a folder: our own modules, and nothing else.
+"""Gathers what a Lambda function needs into a folder: our own modules, and the packages of others
+that its service is granted by name.
 
 Lambda gets the standard library and boto3 from its runtime. A module that imports more would fail
 there, on the first call; here it fails at synth, by name. Knows no CDK.
@@ -7,10 +8,16 @@ there, on the first call; here it fails at synth, by name. Knows no CDK.
 from __future__ import annotations
 
 import ast
+import base64
+import functools
+import hashlib
+import re
 import shutil
 import sys
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path, PurePath
 
 #: The folder that holds the package `infra`.
 SOURCE = Path(__file__).resolve().parents[2]
@@ -25,6 +32,14 @@ SERVICES = "infra.services"
 #: The kinds of files that travel. What else lies in a service's folder has been left there: a table
 #: of answers that was tried on must not go to an account's asset bucket.
 _TRAVELS = (".py",)
+
+#: The packages of others that a service may import, by their names on PyPI, with all that these
+#: need. They are copied as they are installed here, so constraints.txt pins what runs in Lambda.
+VENDORED: Mapping[str, tuple[str, ...]] = {
+    "door": ("aws-lambda-powertools", "Jinja2", "MarkupSafe", "typing_extensions"),
+}
+#: What boto3 brings along to Lambda's runtime, and another package may need.
+_WITH_BOTO3 = frozenset({"boto3", "botocore", "jmespath"})
 
 _IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc", ".*", "README.md")
 
@@ -51,14 +66,15 @@ def stage(package: str, target: Path, *, source: Path = SOURCE) -> None:
         _copy(_module_file(name), source, target)
     _copy(Path("infra", "cohort", "prices.json"), source, target)
     _add_other_services(source, target)
+    others = _vendor(VENDORED.get(package, ()), target)
     for path in sorted((target / "infra" / "services").rglob("*")):
         if path.is_file() and path.suffix not in _TRAVELS:
             raise BundleError(
                 f"{path.relative_to(target)} does not travel into Lambda, only "
                 f"{', '.join(_TRAVELS)} does"
             )
-    for path in _modules(target):
-        _check(path, target)
+    for path in _modules(target / "infra"):
+        _check(path, target, others)
 
 
 def check_handler(handler: str, target: Path) -> None:
@@ -71,7 +87,7 @@ def check_handler(handler: str, target: Path) -> None:
     path = target / _module_file(module)
     if not path.is_file():
         raise BundleError(f"handler {handler}: there is no module {module}")
-    names = _names(path)
+    names = _read(path).names
     if function not in names:
         raise BundleError(f"handler {handler}: {module} defines no {function}")
 
@@ -81,14 +97,78 @@ def _add_other_services(source: Path, target: Path) -> None:
     waiting = _modules(target)
     while waiting:
         for name in _imports(waiting.pop(), target):
-            found = _found(name, source)
-            if not found or not name.startswith(f"{SERVICES}."):
+            found = _found(name, source) if name.startswith(f"{SERVICES}.") else None
+            if not found:
                 continue
             packages = [parent / "__init__.py" for parent in found.parents if parent.parts]
             for file in (found, *packages):
                 if not (target / file).exists():
                     _copy(file, source, target)
                     waiting.append(target / file)
+
+
+# --- packages of others ---------------------------------------------------------------------------
+
+
+def _vendor(names: Iterable[str], target: Path) -> frozenset[str]:
+    """Copy installed distributions into `target`: their modules and licences, and nothing that is
+    compiled. Returns what can be imported of them.
+
+    Raises:
+        BundleError: if one is not installed, has been changed since, or needs another.
+    """
+    known = {_plain(name) for name in (*names, *_WITH_BOTO3)}
+    tops: set[str] = set()
+    for name in names:
+        try:
+            found = metadata.distribution(name)
+        except metadata.PackageNotFoundError:
+            raise BundleError(f"{name} is not installed: run make install") from None
+        for needed in _needed(found):
+            if needed not in known:
+                raise BundleError(f"{name} needs {needed}, which the bundle does not have")
+        for file in found.files or ():
+            if ".." in file.parts or not (file.suffix == ".py" or _is_licence(file)):
+                continue
+            content = Path(str(found.locate_file(file))).read_bytes()
+            if not _as_recorded(file, content):
+                raise BundleError(f"{file} of {name} is not as it was installed: install it anew")
+            (target / file).parent.mkdir(parents=True, exist_ok=True)
+            (target / file).write_bytes(content)
+            if file.suffix == ".py":
+                tops.add(file.parts[0].removesuffix(".py"))
+    return frozenset(tops)
+
+
+def _needed(found: metadata.Distribution) -> Iterator[str]:
+    """What a distribution cannot do without: extras are passed over."""
+    for requirement in found.requires or ():
+        wanted, _, marker = requirement.partition(";")
+        name = re.match(r"[A-Za-z0-9._-]+", wanted)
+        if name and "extra" not in marker:
+            yield _plain(name[0])
+
+
+def _plain(name: str) -> str:
+    """A project's name as the Python packaging guide normalises it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _is_licence(file: PurePath) -> bool:
+    return file.parts[0].endswith(".dist-info") and file.name.upper().startswith(
+        ("LICENSE", "LICENCE", "NOTICE", "COPYING")
+    )
+
+
+def _as_recorded(file: metadata.PackagePath, content: bytes) -> bool:
+    """Whether the file has the hash that the installer recorded."""
+    if file.hash is None:
+        return False
+    digest = hashlib.new(file.hash.mode, content).digest()
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode() == file.hash.value
+
+
+# --- our own modules ------------------------------------------------------------------------------
 
 
 def _module_file(name: str) -> Path:
@@ -120,13 +200,45 @@ def _found(name: str, root: Path) -> Path | None:
     if (root / _module_file(parent)).is_file():
         return _module_file(parent)
     package = _package_file(parent)
-    if (root / package).is_file() and last in _names(root / package):
+    if (root / package).is_file() and last in _read(root / package).names:
         return package
     return None
 
 
-def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+@dataclass(frozen=True)
+class _Module:
+    """What a module's text says: what it imports anywhere but for the type checker alone, and what
+    it defines or imports at its top."""
+
+    imports: tuple[ast.Import | ast.ImportFrom, ...]
+    names: frozenset[str]
+
+
+def _read(path: Path) -> _Module:
+    try:
+        return _parsed(path.read_text(encoding="utf-8"))
+    except SyntaxError as wrong:
+        wrong.filename = str(path)
+        raise
+
+
+@functools.cache
+def _parsed(text: str) -> _Module:
+    """By the text alone: a synth bundles a service once for each of its functions."""
+    tree = ast.parse(text)
+    imports: list[ast.Import | ast.ImportFrom] = []
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            imports.append(node)
+        elif isinstance(node, ast.If) and _type_checking(node.test):
+            waiting += node.orelse
+        else:  # No expression imports.
+            waiting += (
+                child for child in ast.iter_child_nodes(node) if not isinstance(child, ast.expr)
+            )
+    return _Module(tuple(imports), frozenset(_names(tree)))
 
 
 def _imports(path: Path, root: Path) -> Iterator[str]:
@@ -134,23 +246,15 @@ def _imports(path: Path, root: Path) -> Iterator[str]:
     a.b, because b may be a module. Imports for the type checker alone are passed over."""
     module = ".".join(path.relative_to(root).with_suffix("").parts)
     package = module.rpartition(".")[0]
-    waiting: list[ast.AST] = [_tree(path)]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, ast.If) and _type_checking(node.test):
-            waiting += node.orelse
-            continue
-        waiting += ast.iter_child_nodes(node)
+    for node in _read(path).imports:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = node.module or ""
-            if node.level:
-                parts = package.split(".")[: len(package.split(".")) - node.level + 1]
-                base = ".".join([*parts, base] if base else parts)
-            yield from (
-                base if alias.name == "*" else f"{base}.{alias.name}" for alias in node.names
-            )
+            continue
+        base = node.module or ""
+        if node.level:
+            parts = package.split(".")[: len(package.split(".")) - node.level + 1]
+            base = ".".join([*parts, base] if base else parts)
+        yield from (base if alias.name == "*" else f"{base}.{alias.name}" for alias in node.names)
 
 
 def _type_checking(test: ast.expr) -> bool:
@@ -158,21 +262,21 @@ def _type_checking(test: ast.expr) -> bool:
     return name == "TYPE_CHECKING"
 
 
-def _check(path: Path, root: Path) -> None:
+def _check(path: Path, root: Path, others: frozenset[str]) -> None:
     for name in _imports(path, root):
         top = name.partition(".")[0]
-        if top in sys.stdlib_module_names or top in RUNTIME or _found(name, root):
+        if top in sys.stdlib_module_names or top in RUNTIME | others or _found(name, root):
             continue
         raise BundleError(
             f"{path.relative_to(root)} imports {name}, which Lambda does not have: services use "
-            f"the standard library, boto3, {', '.join(SHARED)} and {SERVICES}"
+            f"the standard library, boto3, {', '.join((*SHARED, *sorted(others)))} and {SERVICES}"
         )
 
 
-def _names(path: Path) -> set[str]:
+def _names(tree: ast.Module) -> set[str]:
     """What a module defines or imports at its top."""
     found: set[str] = set()
-    for node in _tree(path).body:
+    for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             found.add(node.name)
         elif isinstance(node, ast.Import | ast.ImportFrom):

@@ -20,6 +20,10 @@ DATASETS, SOFTWARE, TEMPLATES = "datasets/", "software/", "templates/"
 #: What learners see of the bucket `work`. Beside it lies `checked/`, between checker and scorer.
 SUBMISSIONS, CHECKED, RECEIPTS = "submissions/", "checked/", "receipts/"
 LEARNERS = ("teams/", SUBMISSIONS, RECEIPTS)
+#: What advisors write to teams at the door, which alone reads it.
+NOTES = "notes/"
+#: What a team shares of its folder: notebooks that the door shows to the team and to advisors.
+SHARED = "teams/*/shared/"
 
 OBJECTS_OF_PREFIX = "S3 names a folder's objects by a trailing wildcard; the prefix is exact."
 STREAMS_OF_GROUP = "CloudWatch Logs names streams below a group; the group or prefix is exact."
@@ -473,6 +477,69 @@ def steward(arns: Arns) -> list[Statement]:
         ),
         Statement("SendNotices", ("sns:Publish",), (arns.topic("notices"),)),
         _key(arns, "records", "sns", _TOPIC_KEY_USE, sid="EncryptNotices"),
+    ]
+
+
+def door(arns: Arns, pool: str | None = None) -> list[Statement]:
+    """The page where people sign in. It asks the broker as whoever is signed in, shows what the
+    cohort may see, and writes advisors' notes. Cognito's calls need no right, but for one: where a
+    provider vouches for somebody, whether their user in `pool` is there and may sign in."""
+    names = arns.names
+    alias = arns.broker_alias
+    seen = (SHARED, RECEIPTS, NOTES)
+    return [
+        _settings(arns),
+        Statement(
+            "ReadPeople",
+            ("ssm:GetParameter",),
+            (arns.parameter(names.people_parameter("*")),),
+            why="The list has as many pages as it takes; the prefix is the cohort's.",
+        ),
+        # Whoever is signed in has an alias: which one it is, only the door's code knows.
+        Statement(
+            "AskTheBroker",
+            ("lambda:InvokeFunction",),
+            (alias("*"),),
+            why="The door serves everybody of the cohort, each under an alias of their own.",
+        ),
+        # Ids start with a letter. Under these names the broker could not tell who asks.
+        Statement(
+            "AlwaysAsSomebody",
+            ("lambda:InvokeFunction",),
+            (alias("$LATEST"), *(alias(f"{digit}*") for digit in range(10))),
+            effect="Deny",
+        ),
+        Statement(
+            "ReadLedger",
+            ("dynamodb:GetItem", "dynamodb:Query"),
+            (arns.table(names.ledger_table),),
+        ),
+        _key(arns, "records", "dynamodb", ("kms:Decrypt", "kms:DescribeKey")),
+        *_read_boards(arns),
+        _list("ListWork", arns, "work", (SUBMISSIONS, *seen)),
+        Statement(
+            "ReadWork",
+            ("s3:GetObject",),
+            tuple(arns.objects("work", prefix) for prefix in seen),
+            why=f"{OBJECTS_OF_PREFIX} Which team's is shown to whom is for the door's code.",
+        ),
+        Statement(
+            "WriteNotes",
+            ("s3:PutObject",),
+            (arns.objects("work", NOTES),),
+            # Only what is not there yet: what an advisor said stays said.
+            when={"Null": {"s3:if-none-match": "false"}},
+            why=OBJECTS_OF_PREFIX,
+        ),
+        _see_jobs(arns),
+        Statement(
+            "ReadJobLogs",
+            ("logs:GetLogEvents",),
+            (arns.log_streams(TRAINING_LOGS, f"{names.cohort}--"),),
+            why=STREAMS_OF_GROUP,
+        ),
+        _find_job_logs(arns),
+        *([Statement("SeeWhoMaySignIn", ("cognito-idp:AdminGetUser",), (pool,))] if pool else []),
     ]
 
 

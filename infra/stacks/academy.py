@@ -10,6 +10,7 @@ from infra.cohort.model import Cohort
 from infra.constructs.attached_images import AttachedImages
 from infra.stacks.advisors import Advisors
 from infra.stacks.competition import Competition
+from infra.stacks.door import DoorStack
 from infra.stacks.foundation import Foundation
 from infra.stacks.guard import Guard
 from infra.stacks.studio import Studio
@@ -20,7 +21,8 @@ def add_stacks(
     scope: Construct, cohort: Cohort, *, account: str, images: ImageVersion | None = None
 ) -> list[Stack]:
     """Add the cohort's stacks to `scope`: Foundation, Studio where all learners share a domain,
-    Guard, Competition, then a stack a team, and one of advisors with spaces.
+    Guard, Competition, the door if there is one, then a stack a team, and one of advisors with
+    spaces.
 
     Each knows the others by name alone. The dependencies only give the order: deploys go down the
     list, destroys up; teams go side by side.
@@ -41,6 +43,7 @@ def add_stacks(
     )
     guard = Guard(scope, cohort, account=account, images=attached)
     competition = Competition(scope, cohort, account=account)
+    doors = [DoorStack(scope, cohort, cohort.door, account=account)] if cohort.door else []
     teams = [
         TeamStack(scope, cohort, team, account=account, images=attached) for team in cohort.teams
     ]
@@ -53,8 +56,12 @@ def add_stacks(
     competition.add_stack_dependency(guard, "the scorer reads the settings that Guard writes")
     for shared in studio:
         shared.add_stack_dependency(foundation, "a domain stands in the network, on the script")
-    for team in (*teams, *advisors):
+    for door in doors:
+        door.add_stack_dependency(competition, "it shows what is billed and scored")
+    for stack in (*teams, *advisors):
         for shared in studio:
-            team.add_stack_dependency(shared, "profiles and spaces are made in its domain")
-        team.add_stack_dependency(competition, "whoever can submit is scored")
-    return [foundation, *studio, guard, competition, *teams, *advisors]
+            stack.add_stack_dependency(shared, "profiles and spaces are made in its domain")
+        for door in doors if stack in teams else ():
+            stack.add_stack_dependency(door, "users are made in its pool")
+        stack.add_stack_dependency(competition, "whoever can submit is scored")
+    return [foundation, *studio, guard, competition, *doors, *teams, *advisors]

@@ -13,6 +13,7 @@ from infra.constructs.attached_images import AttachedImages
 from infra.constructs.domain import SharedDomain, found_domain
 from infra.constructs.network import Inside, Network
 from infra.constructs.role import LearnersRole
+from infra.constructs.sign_in import Member, found_pool
 from infra.constructs.workspace import Workspace
 from infra.stacks.base import CohortStack
 from infra.stacks.foundation import LifecycleScript
@@ -74,3 +75,7 @@ class TeamStack(CohortStack):
                 images=images,
                 domain_id=domain_id,
             )
+        if cohort.door:
+            pool_id = found_pool(self, self.names)
+            for learner in team.learners:
+                Member(self, person=learner, kind="learner", pool_id=pool_id)

@@ -24,6 +24,7 @@ from infra.assurance.templates import Templates
 from infra.cli.plan import synthesized
 from infra.cohort.model import Cohort
 from infra.cohort.prices import PriceList, Reading
+from tests.offline.services.cloudformation import academy_stacks
 
 #: Issue 3: what a cohort may cost a month with nobody working, besides stored gigabytes and
 #: back-stop budgets.
@@ -43,7 +44,7 @@ PRICES = PriceList(
 
 def a_cohort(teams: int, size: int, *, cap: str = "150", **more: Any) -> Cohort:
     learners = [
-        [{"id": f"l{team}-{i}", "email": "a@example.org"} for i in range(size)]
+        [{"id": f"l{team}-{i}", "email": f"l{team}-{i}@example.org"} for i in range(size)]
         for team in range(teams)
     ]
     document = {
@@ -104,6 +105,30 @@ def test_the_standing_cost_is_under_its_target(stacks: Templates, learners: int)
     assert 0 < standing.services.usd < TARGETS_USD[learners], [
         f"{line.what}: {line.usd}" for line in standing.services.lines
     ]
+
+
+def test_a_door_stands_for_less_than_half_a_dollar_a_month(stacks: Templates) -> None:
+    """Issue 10's goal; what it costs beside that, people cause who use it."""
+    cohort = a_cohort(1, 4, door={"from": "academy@example.org"})
+    opened = plan_of(cohort, synthesized(cohort, account="123456789012"))
+    without = plan_of(*cohort_of(stacks, 1))
+    more = opened.standing.services.usd - without.standing.services.usd
+    assert 0 < more < Decimal("0.50")
+    for bill in (opened.worst, opened.likely):
+        assert amounts(bill)["people who sign in"] == 4 * opened.months * Decimal("0.015")
+    assert "people who sign in" not in amounts(without.likely)
+
+
+def test_a_provider_adds_nothing_that_stands_and_a_price_for_who_comes_by_it() -> None:
+    by_code = a_cohort(1, 4, door={"from": "academy@example.org"})
+    by_provider = a_cohort(1, 4, door=academy_stacks.DOOR)
+    one, other = (
+        plan_of(each, synthesized(each, account="123456789012")) for each in (by_code, by_provider)
+    )
+    assert one.standing.services.usd == other.standing.services.usd
+    price = 4 * other.months * Decimal("0.015")
+    assert amounts(other.likely)["people who sign in by the provider"] == price
+    assert "people who sign in by the provider" not in amounts(one.likely)
 
 
 def test_every_resource_of_the_stacks_is_accounted_for(twenty: Plan) -> None:

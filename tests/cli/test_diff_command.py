@@ -136,7 +136,7 @@ class Account:
     def write(self, *teams: str, **more: Any) -> None:
         document = yaml.safe_load((ROOT / "cohorts" / "example.yaml").read_text(encoding="utf-8"))
         document["teams"] = [
-            {"id": t, "learners": [{"id": f"x{t}", "email": "x@example.org"}]} for t in teams
+            {"id": t, "learners": [{"id": f"x{t}", "email": f"x{t}@example.org"}]} for t in teams
         ]
         document.update(more)
         self.file.write_text(yaml.safe_dump(document), encoding="utf-8")
@@ -400,6 +400,21 @@ def test_stacks_that_are_no_teams_leave_with_what_they_are_for() -> None:
     expected = [gone.name, names.advisors_stack, names.studio_stack]
     assert leaving(*found) == expected
     assert leaving(*found, reads) == expected[:2], "a domain that a team is in stays"
+
+
+def test_a_door_leaves_when_no_team_has_users_in_its_pool() -> None:
+    site = Site.of(ROOT / "cohorts" / "example.yaml")
+    names = site.cohort.names
+    shut = Site(site.cohort.model_copy(update={"door": None}))
+    door, team = stands(names.door_stack), names.team_stack("falcon")
+    before, after = stands(team, names.user_pool_parameter), stands(team)
+
+    def leaving(site: Site, *stacks: DeployedStack) -> list[str]:
+        return [each.name for each in left(site, Deployed({s.name: s for s in stacks}))]
+
+    assert leaving(site, door, before) == []
+    assert leaving(shut, door, before) == [], "the file is not deployed yet"
+    assert leaving(shut, door, after) == [door.name]
 
 
 # --- cohort close ---------------------------------------------------------------------------------

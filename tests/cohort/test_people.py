@@ -39,6 +39,18 @@ def test_names_are_promised_only_of_advisors_with_spaces() -> None:
     assert ("domain", "earth--shelley") not in shared
 
 
+def test_names_of_the_door_are_promised_only_where_there_is_one() -> None:
+    names = Names("earth")
+    without = set(names.every([("falcon", ["ana"])]))
+    there = set(names.every([("falcon", ["ana"])], door=True)) - without
+    assert {
+        ("stack", "earth-Door"),
+        ("function", "earth-door"),
+        ("user pool", "earth-door"),
+    } <= there
+    assert not {each for each in without if "door" in each[1]}
+
+
 def test_a_budget_for_nobody_or_for_less_than_an_hour_is_warned_of() -> None:
     paid = load(FILES / "advisors.happy.yaml")
     assert warnings(paid, today=TODAY) == []

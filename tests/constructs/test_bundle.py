@@ -6,8 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import boto3
 import pytest
 
+from infra.constructs import bundle
 from infra.constructs.bundle import SOURCE, BundleError, check_handler, stage
 
 
@@ -179,3 +181,78 @@ def test_the_real_handlers_import_from_their_bundle_alone(tmp_path, package, han
     )
     assert done.returncode == 0, done.stderr
     assert (SOURCE / "infra" / "services" / package).is_dir()
+
+
+# --- packages of others ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def granted(source, monkeypatch):
+    """The small repository, whose service may import Jinja2."""
+    monkeypatch.setattr(bundle, "VENDORED", {"guard": ("Jinja2", "MarkupSafe")})
+    return source
+
+
+def test_a_package_travels_as_it_is_installed_with_its_licence_and_uncompiled(granted, tmp_path):
+    write(granted, "from jinja2 import Environment\n")
+    stage("guard", tmp_path / "out", source=granted)
+    found = {name for name in files(tmp_path / "out") if not name.startswith("infra/")}
+    assert {"jinja2/environment.py", "markupsafe/_native.py"} <= found
+    assert {Path(name).suffix for name in found} == {".py", ".txt"}
+    licences = [name for name in found if not name.endswith(".py")]
+    assert sorted(name.split("-")[0] for name in licences) == ["jinja2", "markupsafe"]
+
+
+def test_a_package_is_granted_to_one_service_and_not_to_another(source, tmp_path):
+    write(source, "import jinja2\n")
+    with pytest.raises(BundleError, match="imports jinja2, which Lambda does not have"):
+        stage("guard", tmp_path / "out", source=source)
+
+
+def test_a_package_whose_need_is_not_granted_is_refused(source, tmp_path, monkeypatch):
+    monkeypatch.setattr(bundle, "VENDORED", {"guard": ("Jinja2",)})
+    with pytest.raises(BundleError, match="Jinja2 needs markupsafe"):
+        stage("guard", tmp_path / "out", source=source)
+
+
+def test_a_package_that_is_not_installed_is_refused(source, tmp_path, monkeypatch):
+    monkeypatch.setattr(bundle, "VENDORED", {"guard": ("no-such-package",)})
+    with pytest.raises(BundleError, match="no-such-package is not installed"):
+        stage("guard", tmp_path / "out", source=source)
+
+
+def test_a_package_that_was_changed_since_it_was_installed_is_refused(
+    granted, tmp_path, monkeypatch
+):
+    real = Path.read_bytes
+
+    def changed(path: Path) -> bytes:
+        return real(path) + (b"#" if path.name == "environment.py" else b"")
+
+    monkeypatch.setattr(Path, "read_bytes", changed)
+    with pytest.raises(BundleError, match=r"jinja2/environment\.py of Jinja2 is not as it was"):
+        stage("guard", tmp_path / "out", source=granted)
+
+
+def test_the_doors_packages_run_without_what_is_installed_here(tmp_path):
+    """With nothing but the bundle, the standard library and boto3, as in Lambda."""
+    bundle._vendor(bundle.VENDORED["door"], tmp_path)
+    site = Path(boto3.__file__).parents[1]
+    for name in bundle._WITH_BOTO3 | {"dateutil", "six.py", "s3transfer", "urllib3"}:
+        (tmp_path / "runtime").mkdir(exist_ok=True)
+        (tmp_path / "runtime" / name).symlink_to(site / name)
+    code = (
+        "import sys; sys.path[:0] = sys.argv[1:]\n"
+        "from aws_lambda_powertools.event_handler import APIGatewayHttpResolver\n"
+        "from jinja2 import Environment\n"
+        "import markupsafe\n"
+        "print(Environment(autoescape=True).from_string('{{ x }}').render(x='<'))\n"
+        "print(markupsafe._escape_inner.__module__)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", code, str(tmp_path), str(tmp_path / "runtime")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.split() == ["&lt;", "markupsafe._native"], done.stderr

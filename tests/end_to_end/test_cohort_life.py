@@ -77,7 +77,7 @@ def test_a_cohort_is_deployed_changed_and_destroyed(cloud: Cloud, tmp_path: Path
     assert len(domains) == 4
 
     again = cdk(*deploy)
-    assert again.count("(no changes)") == 5, "a second deploy of the same file changes nothing"
+    assert again.count("(no changes)") == 6, "a second deploy of the same file changes nothing"
     unchanged = site.client("sagemaker").list_domains()["Domains"]
     assert {d["DomainId"] for d in unchanged} == {d["DomainId"] for d in domains}
 

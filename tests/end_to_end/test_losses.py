@@ -111,7 +111,7 @@ def test_a_learner_moves_and_a_team_leaves(academy: Academy) -> None:
     site = academy.write({"falcon": ["ana", "ben"], "heron": ["chi"]})
     assert academy.run("diff").exit_code == 0
     academy.deploy()
-    assert locks.lock(site) == 5
+    assert locks.lock(site) == 6
     first = domains(site)
     assert "Nobody would lose anything" in academy.run("diff").output
 

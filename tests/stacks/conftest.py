@@ -21,7 +21,7 @@ from aws_cdk.assertions import Template
 
 from infra.cohort.images import FLAVOURS, Built, ImageVersion
 from infra.cohort.loading import load
-from infra.cohort.model import Cohort
+from infra.cohort.model import Cohort, Provider
 from infra.cohort.naming import Names
 from infra.constructs.arns import Arns
 from infra.stacks.academy import add_stacks
@@ -80,6 +80,19 @@ def image_version(number: int = 2, flavours: tuple[str, ...] = FLAVOURS) -> Imag
             for flavour in flavours
         },
     )
+
+
+def with_provider(cohort: Cohort) -> Cohort:
+    """The cohort, whose people may also sign in by the organisation's own provider."""
+    assert cohort.door is not None
+    provider = Provider(
+        name="Agency",
+        issuer="https://login.example.org",
+        client_id="academy",
+        secret="academy/agency",
+    )
+    door = cohort.door.model_copy(update={"provider": provider})
+    return cohort.model_copy(update={"door": door})
 
 
 def synthesize(cohort: Cohort, outdir: Path, images: ImageVersion | None = None) -> Academy:

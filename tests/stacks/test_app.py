@@ -12,6 +12,7 @@ import pytest
 from aws_cdk import App
 
 import app
+from tests.stacks.unpacked import UNPACKED
 
 pytestmark = pytest.mark.end_to_end
 
@@ -22,6 +23,7 @@ def synth(outdir: Path, *, context: dict[str, str], account: str | None = "12345
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(outdir),
+        **UNPACKED,
         "CDK_OUTDIR": str(outdir),
         "CDK_CONTEXT_JSON": json.dumps(context),
         "CDK_VALIDATION": "false",
@@ -41,7 +43,7 @@ def synth(outdir: Path, *, context: dict[str, str], account: str | None = "12345
 def test_a_good_cohort_is_synthesized_and_reviewed(tmp_path):
     done = synth(tmp_path, context={"cohort": "cohorts/example.yaml"})
     assert done.returncode == 0, done.stderr
-    assert len(list(tmp_path.glob("*.template.json"))) == 5
+    assert len(list(tmp_path.glob("*.template.json"))) == 6
 
 
 def test_every_mistake_of_a_cohort_file_is_told_without_a_traceback(tmp_path):

@@ -1,4 +1,5 @@
-"""Every combination of isolation, network, images, advisors' spaces and `protect`: clean by AWS's
+"""Every combination of isolation, network, images, advisors' spaces and `protect`, those with it
+with a provider at the door: clean by AWS's
 own review rules (cdk-nag) and by CloudFormation's schemas (cfn-lint), and within its limits."""
 
 from __future__ import annotations
@@ -63,8 +64,11 @@ def synthesized(which: Combination, cohort: Cohort, folder: Path) -> Any:
     budget = cohort.budget.model_copy(
         update={"per_advisor_usd": Decimal(5) if which.advisors else None}
     )
+    # Of the door's two kinds, half of the combinations have each.
+    door = conftest.with_provider(cohort).door if which.protect else cohort.door
     chosen = cohort.model_copy(
         update={
+            "door": door,
             "isolation": which.isolation,
             "network": which.network,
             "protect": which.protect,
@@ -145,6 +149,7 @@ def test_the_stacks_are_the_cohorts_and_ask_no_account(academy: Found) -> None:
         *shared,
         names.guard_stack,
         names.competition_stack,
+        names.door_stack,
         *teams,
         *advised,
     ]
@@ -227,6 +232,8 @@ def test_names_are_legal_promised_and_unique(academy: Found) -> None:
             advisors=["shelley"] if which.advisors else [],
             isolation=which.isolation,
             network=which.network,
+            door=found.cohort.door is not None,
+            provider=bool(found.cohort.door and found.cohort.door.provider),
             account=conftest.ACCOUNT,
             region="us-east-1",
         )

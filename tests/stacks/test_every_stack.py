@@ -18,8 +18,19 @@ from tests.stacks.conftest import image_version
 
 #: What the embedded cloud models; anything else would fail there, by design.
 MODELLED = {
+    "AWS::ApiGatewayV2::Api",
+    "AWS::ApiGatewayV2::Integration",
+    "AWS::ApiGatewayV2::Route",
+    "AWS::ApiGatewayV2::Stage",
     "AWS::Budgets::Budget",
     "AWS::CloudWatch::Alarm",
+    "AWS::Cognito::UserPool",
+    "AWS::Cognito::UserPoolClient",
+    "AWS::Cognito::UserPoolDomain",
+    "AWS::Cognito::UserPoolGroup",
+    "AWS::Cognito::UserPoolIdentityProvider",
+    "AWS::Cognito::UserPoolUser",
+    "AWS::Cognito::UserPoolUserToGroupAttachment",
     "AWS::EC2::RouteTable",
     "AWS::EC2::SecurityGroup",
     "AWS::EC2::Subnet",
@@ -55,6 +66,9 @@ MODELLED = {
 
 #: Where the name of each kind of resource stands in its properties.
 NAME_OF = {
+    "AWS::Cognito::UserPool": ("user pool", "UserPoolName"),
+    "AWS::Cognito::UserPoolDomain": ("domain prefix", "Domain"),
+    "AWS::ApiGatewayV2::Api": ("api", "Name"),
     "AWS::S3::Bucket": ("bucket", "BucketName"),
     "AWS::DynamoDB::Table": ("table", "TableName"),
     "AWS::Lambda::Function": ("function", "FunctionName"),
@@ -114,24 +128,26 @@ def size(document: Any) -> int:
     return len(re.sub(r"\s", "", json.dumps(document, separators=(",", ":"))))
 
 
-def test_a_cohort_is_foundation_guard_competition_and_a_stack_a_team(academy):
+def test_a_cohort_is_foundation_guard_competition_the_door_and_a_stack_a_team(academy):
     name = academy.cohort.name
     assert academy.order == [
         f"{name}-Foundation",
         f"{name}-Guard",
         f"{name}-Competition",
+        f"{name}-Door",
         f"{name}-Team-falcon",
         f"{name}-Team-heron",
     ]
 
 
 def test_stacks_are_deployed_in_order_and_teams_side_by_side(academy):
-    foundation, guard, competition, *teams = academy.order
+    foundation, guard, competition, door, *teams = academy.order
     assert academy.dependencies == {
         foundation: set(),
         guard: {foundation},
         competition: {guard},
-        **{team: {competition} for team in teams},
+        door: {competition},
+        **{team: {competition, door} for team in teams},
     }
 
 
@@ -212,7 +228,9 @@ def test_every_role_of_learners_code_has_the_boundary_and_no_other_does(academy)
 
 def test_every_name_is_legal_and_from_the_naming_module(academy):
     teams = [(team.id, [x.id for x in team.learners]) for team in academy.cohort.teams]
-    promised = set(academy.names.every(teams, account="123456789012", region="us-east-1"))
+    promised = set(
+        academy.names.every(teams, door=True, account="123456789012", region="us-east-1")
+    )
     found = []
     for path, resource in academy.resources():
         if resource["Type"] not in NAME_OF:

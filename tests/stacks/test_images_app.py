@@ -14,6 +14,7 @@ from aws_cdk import App
 
 import app
 from infra.cohort.images import FLAVOURS
+from tests.stacks.unpacked import UNPACKED
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.slow]
 
@@ -28,6 +29,7 @@ def synth(
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(outdir),
+        **UNPACKED,
         "CDK_OUTDIR": str(outdir / "out"),
         "CDK_CONTEXT_JSON": json.dumps(context),
         "CDK_VALIDATION": "false",
@@ -107,7 +109,7 @@ def test_a_cohort_alone_has_none_of_the_images_and_runs_on_the_record_it_names(
     done = synth(tmp_path, {"cohort": COHORT, "image_record": record})
     assert done.returncode == 0, done.stderr
     made = stacks(tmp_path)
-    assert len(made) == 5
+    assert len(made) == 6
     assert not [name for name in made if name.startswith("Academy-Images")]
     assert "academy-segmentation-cpu" in json.dumps(made)
 
@@ -116,7 +118,7 @@ def test_both_are_all_of_them(tmp_path: Path) -> None:
     record = a_record(tmp_path / "versions.json", *FLAVOURS)
     done = synth(tmp_path, {"cohort": COHORT, "images": record}, region=None)
     assert done.returncode == 0, done.stderr
-    assert len(stacks(tmp_path)) == 7
+    assert len(stacks(tmp_path)) == 8
 
 
 def test_a_cohort_that_needs_what_the_version_lacks_is_told_by_name(tmp_path: Path) -> None:

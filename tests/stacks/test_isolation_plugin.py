@@ -19,6 +19,7 @@ from infra.assurance.isolation import plugin
 from infra.assurance.isolation.plugin import IsolationProof
 from infra.assurance.isolation.proof import prove
 from infra.cohort.loading import load
+from tests.stacks.unpacked import UNPACKED
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "cohorts" / "example.yaml"
@@ -113,6 +114,7 @@ def cdk(folder: Path, *arguments: str, **environment: str) -> subprocess.Complet
         env={
             "PATH": os.environ["PATH"],
             "HOME": str(folder),
+            **UNPACKED,
             "AWS_ACCESS_KEY_ID": "none",
             "AWS_SECRET_ACCESS_KEY": "none",
             "AWS_REGION": "us-east-1",

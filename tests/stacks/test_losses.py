@@ -92,6 +92,7 @@ def test_everything_with_work_has_a_name_of_its_own(now: Templates, academy: Aca
             *("bucket:data", "bucket:site", "bucket:vault", "bucket:work"),
             *("key:records", "key:vault", "table:board", "table:ledger"),
             *(f"log:{s}" for s in ("broker", "checker", "scorer", "settler", "steward", "sweep")),
+            *("log:door", "log:access"),
         ]
     )
 

@@ -11,6 +11,7 @@ from cdk_nag import AwsSolutionsChecks
 from cfnlint.api import lint
 
 from infra.constructs import acknowledged
+from tests.stacks.conftest import with_provider
 
 
 def findings(academy) -> list[str]:
@@ -36,10 +37,13 @@ def test_without_acknowledgements_they_find_what_is_acknowledged(
     def record(construct, reasons):
         given.update(f"{rule} on {construct.node.path}" for rule in reasons)
 
-    for module in ("boundary", "function", "network", "notices", "private_bucket", "role"):
+    for module in (
+        *("boundary", "function", "network", "notices"),
+        *("open_api", "private_bucket", "provider", "role", "sign_in"),
+    ):
         monkeypatch.setattr(f"infra.constructs.{module}.acknowledge", record)
     assert real is acknowledged.acknowledge
-    found = findings(synthesis(cohort, tmp_path))
+    found = findings(synthesis(with_provider(cohort), tmp_path))
     assert found
 
     def place(finding: str) -> tuple[str, str]:

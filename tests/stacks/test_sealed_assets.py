@@ -1,4 +1,5 @@
-"""What a deploy uploads for a cohort: our own sources byte by byte, and nothing that is held out.
+"""What a deploy uploads for a cohort: our own sources byte by byte, packages of others as they are
+published, and nothing that is held out.
 
 `cdk deploy` puts assets into a bucket that every cohort of the account shares and nobody empties.
 """
@@ -7,15 +8,30 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from infra.constructs.bundle import VENDORED
+
 ROOT = Path(__file__).resolve().parents[2]
 
 #: What a function's code is made of, beside modules of Python.
 DATA = {"infra/cohort/prices.json"}
+
+
+@pytest.fixture(scope="module")
+def others() -> Mapping[str, Path]:
+    """Every file of the packages that services are granted, with where it is installed."""
+    return {
+        file.as_posix(): Path(str(file.locate()))
+        for names in VENDORED.values()
+        for name in names
+        for file in metadata.distribution(name).files or ()
+    }
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +51,9 @@ def uploaded(academy: Any) -> dict[str, list[Path]]:
     return found
 
 
-def test_code_is_uploaded_and_nothing_else(uploaded: dict[str, list[Path]], academy: Any) -> None:
+def test_code_is_uploaded_and_nothing_else(
+    uploaded: dict[str, list[Path]], others: Mapping[str, Path], academy: Any
+) -> None:
     folder = Path(academy.app.outdir)
     assert uploaded, "the functions' code is an asset"
     for asset, files in uploaded.items():
@@ -43,17 +61,22 @@ def test_code_is_uploaded_and_nothing_else(uploaded: dict[str, list[Path]], acad
         for file in files:
             assert not file.is_symlink(), file
             path = file.relative_to(folder / asset).as_posix()
-            assert path.endswith(".py") or path in DATA, f"{asset} uploads {path}"
+            licence = path in others and "/licenses/" in path
+            assert path.endswith(".py") or path in DATA or licence, f"{asset} uploads {path}"
 
 
-def test_every_uploaded_file_is_a_source_of_ours_byte_by_byte(
-    uploaded: dict[str, list[Path]], academy: Any
+def test_every_uploaded_file_is_a_source_of_ours_or_of_a_granted_package_byte_by_byte(
+    uploaded: dict[str, list[Path]], others: Mapping[str, Path], academy: Any
 ) -> None:
     """So no generated file can be among them, whatever it is called."""
     folder = Path(academy.app.outdir)
     for asset, files in uploaded.items():
         for file in files:
             path = file.relative_to(folder / asset)
+            if path.as_posix() in others:
+                same = file.read_bytes() == others[path.as_posix()].read_bytes()
+                assert same, f"{asset} uploads {path}"
+                continue
             assert path.parts[:2] in (
                 ("infra", "services"),
                 ("infra", "cohort"),

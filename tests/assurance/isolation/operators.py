@@ -425,7 +425,9 @@ def _documents(properties: Json) -> Iterator[tuple[tuple[str | int, ...], Json]]
     for name in _DOCUMENTS:
         if isinstance(properties.get(name), dict):
             yield (name,), properties[name]
-    for index, policy in enumerate(properties.get("Policies", ())):
+    inline = properties.get("Policies", ())
+    # A user pool's are no list, and not of IAM.
+    for index, policy in enumerate(inline if isinstance(inline, list) else ()):
         yield ("Policies", index, "PolicyDocument"), policy["PolicyDocument"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -568,7 +569,25 @@ def test_a_trust_policy_that_names_who_was_deleted_names_nobody() -> None:
     assert statement.principals.arns == {f"arn:aws:iam::{ACCOUNT}:user/bo"}
 
 
+def with_a_door() -> World:
+    name = "earth--service--door"
+    role = dataclasses.replace(
+        learner("x"),
+        arn=f"{ACADEMY}/service/{name}",
+        name=name,
+        kind="service",
+        owner="door",
+        team=None,
+    )
+    return dataclasses.replace(made(), roles=(*made().roles, role))
+
+
+def test_a_door_has_a_fence_of_its_own_where_there_is_one() -> None:
+    more = {each.id for each in fences(with_a_door())} - {each.id for each in fences(made())}
+    assert more == {"earth/signed-in-for", "earth/address"}
+
+
 def test_every_action_of_a_fence_is_one_of_awss() -> None:
     """A misspelt one would never be found allowed."""
-    listed = {action for fence in fences(made()) for action in fence.actions}
+    listed = {action for fence in fences(with_a_door()) for action in fence.actions}
     assert [action for action in sorted(listed) if action not in CATALOGUE] == []

@@ -104,7 +104,7 @@ def test_so_it_is_in_every_isolation_and_network_with_images(
     assert list(unlisted(read(made, account=ACCOUNT, region=REGION))) == []
 
 
-def test_a_learner_reaches_the_own_team_and_two_deputies(earth: World) -> None:
+def test_a_learner_reaches_the_own_team_and_some_deputies(earth: World) -> None:
     found = Chains(earth, CATALOGUE).closure(who(earth, "learner", "ana"))
     assert {str(role) for role in found.roles} == {
         "training falcon",
@@ -114,6 +114,8 @@ def test_a_learner_reaches_the_own_team_and_two_deputies(earth: World) -> None:
         "service broker",
         "service checker",
         "service settler",
+        # Which shows what the team shares.
+        "service door",
     }
     assert found.breaches == ()
 
@@ -179,16 +181,16 @@ PLANTED: dict[str, tuple[list[dict[str, Any]], set[str]]] = {
     ),
     "receipts": (
         [allow("s3:PutObject", f"{BUCKET}-work/receipts/land-cover/falcon/*")],
-        {"service steward", "learner ben", "advisor shelley"},
+        {"service steward", "service door", "learner ben", "advisor shelley"},
     ),
     "another team's folder": (
         [allow("s3:PutObject", f"{BUCKET}-work/teams/heron/*")],
-        {"training heron", "learner chi", "learner dov", "advisor shelley"},
+        {"training heron", "learner chi", "learner dov", "advisor shelley", "service door"},
     ),
     "a folder that a slash keeps apart": (
         [allow("s3:PutObject", f"{BUCKET}-work/teams/falcon*")],
-        # Nobody reads teams/falconer/, but advisors.
-        {"advisor shelley"},
+        # Nobody reads teams/falconer/, but advisors, and for them the door.
+        {"advisor shelley", "service door"},
     ),
     "what all execute": (
         [allow("s3:PutObject", f"{BUCKET}-data/software/*")],
@@ -224,7 +226,7 @@ PLANTED: dict[str, tuple[list[dict[str, Any]], set[str]]] = {
         ],
         {
             f"service {name}"
-            for name in ("broker", "settler", "sweep", "checker", "scorer", "steward")
+            for name in ("broker", "settler", "sweep", "checker", "scorer", "steward", "door")
         },
     ),
     "a workspace's parameter": (
@@ -238,7 +240,24 @@ PLANTED: dict[str, tuple[list[dict[str, Any]], set[str]]] = {
     ),
     "the ledger": (
         [allow("dynamodb:PutItem", f"{TABLE}-ledger")],
-        {"service broker", "service settler", "service sweep"},
+        {"service broker", "service settler", "service sweep", "service door"},
+    ),
+    "the list of people": (
+        [
+            allow(
+                "ssm:PutParameter",
+                f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/academy/{COHORT}/door/people/1",
+            )
+        ],
+        {"service door"},
+    ),
+    "a note": (
+        [allow("s3:PutObject", f"{BUCKET}-work/notes/falcon/x.json")],
+        {"service door"},
+    ),
+    "the door itself": (
+        [allow("lambda:InvokeFunction", f"{LAMBDA}-door")],
+        {"service door"},
     ),
     "the board, in a batch": (
         [allow("dynamodb:BatchWriteItem", f"{TABLE}-board")],

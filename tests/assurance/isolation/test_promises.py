@@ -342,7 +342,7 @@ def another_role(resources: Json) -> None:
         "Type": "AWS::IAM::Role",
         "Properties": {
             **copy.deepcopy(role(resources, "steward")),
-            "RoleName": f"{NAME}--service--door",
+            "RoleName": f"{NAME}--service--porter",
         },
     }
 

@@ -19,13 +19,18 @@ from infra.cohort.images import ImageVersion, Record
 from infra.cohort.model import Cohort
 from tests.assurance.isolation.made import ACCOUNT, REGION, example, synthesize
 from tests.assurance.isolation.test_promises import VERSION
+from tests.offline.services.cloudformation import academy_stacks
 
 NAME = "earth-2026-fall"
 FOUNDATION, GUARD, COMPETITION = (
     f"{NAME}-{each}" for each in ("Foundation", "Guard", "Competition")
 )
 FALCON = f"{NAME}-Team-falcon"
-PROOFS = ("spaces-are-ones-own", "spaces-stay-inside", "code-is-deployed", "nothing-passes-away")
+DOOR = f"{NAME}-Door"
+PROOFS = (
+    *("spaces-are-ones-own", "spaces-stay-inside", "code-is-deployed", "nothing-passes-away"),
+    *("users-are-the-files", "open-to-all"),
+)
 WORK = f"{NAME}-{ACCOUNT}-{REGION}-work"
 ROLES = f"arn:aws:iam::{ACCOUNT}:role/academy/{NAME}"
 
@@ -112,7 +117,93 @@ SCORER = f"{ROLES}/service/{NAME}--service--scorer"
 SCRIPT = "arn:aws:sagemaker:us-east-1:123456789012:studio-lifecycle-config/somebodys"
 STARTS = "SpaceSettings.JupyterLabAppSettings.DefaultResourceSpec.LifecycleConfigArn"
 
+USER, IN_GROUP = "AWS::Cognito::UserPoolUser", "AWS::Cognito::UserPoolUserToGroupAttachment"
+POOL, CLIENT = "AWS::Cognito::UserPool", "AWS::Cognito::UserPoolClient"
+ANSWERED = "AWS::ApiGatewayV2::Integration"
+
+
+def more(type_: str, like: str, **members: Any) -> Callable[[Json], None]:
+    """One more resource of a type, like the first, but for some members."""
+
+    def change(resources: Json) -> None:
+        first = of(resources, type_, like)
+        resources["OneMore"] = {"Type": type_, "Properties": {**first, **members}}
+
+    return change
+
+
 WIRED = {
+    "another's address": (
+        FALCON,
+        put(USER, "SignInana", "UserAttributes.0.Value", "mallory@example.com"),
+        "users-are-the-files",
+        "signs in by mallory@example.com, and not by ana@example.org",
+    ),
+    "somebody's user": (
+        FALCON,
+        more(USER, "SignInana", Username="mallory--00000000"),
+        "users-are-the-files",
+        "mallory--00000000 signs in by ana@example.org, and not by None",
+    ),
+    "a learner who advises": (
+        FALCON,
+        put(IN_GROUP, "SignInana", "GroupName", "advisors"),
+        "users-are-the-files",
+        "is one of the advisors, and not of the learners",
+    ),
+    "a pool where anybody signs up": (
+        DOOR,
+        put(POOL, "", "AdminCreateUserConfig.AllowAdminCreateUserOnly", False),
+        "users-are-the-files",
+        "anybody signs up",
+    ),
+    "a pool that hands out passwords": (
+        DOOR,
+        put(POOL, "", "AccountRecoverySetting.RecoveryMechanisms.0.Name", "verified_email"),
+        "users-are-the-files",
+        "hands out passwords",
+    ),
+    "another way to sign in": (
+        DOOR,
+        put(CLIENT, "", "ExplicitAuthFlows", ["ALLOW_USER_AUTH", "ALLOW_USER_PASSWORD_AUTH"]),
+        "users-are-the-files",
+        "ALLOW_USER_PASSWORD_AUTH",
+    ),
+    "an address that people write": (
+        DOOR,
+        put(CLIENT, "", "WriteAttributes", ["email"]),
+        "users-are-the-files",
+        "write email",
+    ),
+    "attributes that people write, left open": (
+        DOOR,
+        put(CLIENT, "", "WriteAttributes", []),
+        "users-are-the-files",
+        "write email",
+    ),
+    "another provider": (
+        DOOR,
+        put(CLIENT, "", "SupportedIdentityProviders", ["COGNITO", "Google"]),
+        "users-are-the-files",
+        "believes other providers",
+    ),
+    "a client that hands tokens to pages": (
+        DOOR,
+        put(CLIENT, "", "AllowedOAuthFlows", ["implicit"]),
+        "users-are-the-files",
+        "hands out codes and tokens to pages",
+    ),
+    "an address where another function answers": (
+        DOOR,
+        put(
+            ANSWERED,
+            "",
+            "IntegrationUri",
+            f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{NAME}-broker",
+        ),
+        "open-to-all",
+        "is answered by",
+    ),
     "another's role": (
         FALCON,
         put(PROFILE, "Learnerana", "UserSettings.ExecutionRole", CHI),
@@ -219,6 +310,82 @@ def test_a_space_out_of_a_private_network_is_told(shared: Made) -> None:
     assert "sg-0123456789abcdef0" in shared.broken(FALCON, other)["spaces-stay-inside"]
 
 
+# --- the organisation's own provider --------------------------------------------------------------
+PROVIDER = "AWS::Cognito::UserPoolIdentityProvider"
+BY_PROVIDER = {
+    "another issuer": (PROVIDER, "ProviderDetails.oidc_issuer", "https://evil.example"),
+    "a secret in the template": (PROVIDER, "ProviderDetails.client_secret", "in clear"),
+    "another's secret": (
+        PROVIDER,
+        "ProviderDetails.client_secret",
+        "{{resolve:secretsmanager:another}}",
+    ),
+    "an address that was never checked": (PROVIDER, "AttributeMapping.email_verified", "sub"),
+    "a token that changes its owner": (
+        CLIENT,
+        "AllowedOAuthScopes",
+        ["openid", "email", "aws.cognito.signin.user.admin"],
+    ),
+    "a token in an address": (CLIENT, "AllowedOAuthFlows", ["code", "implicit"]),
+    "a code for somebody else's page": (CLIENT, "CallbackURLs", ["https://evil.example/signed-in"]),
+    "passwords in the provider's pool": (CLIENT, "ExplicitAuthFlows", ["ALLOW_USER_PASSWORD_AUTH"]),
+    "people of the pool itself": (CLIENT, "SupportedIdentityProviders", ["COGNITO", "Agency"]),
+    "sign-up by oneself": (POOL, "AdminCreateUserConfig.AllowAdminCreateUserOnly", False),
+}
+
+
+@pytest.fixture(scope="module")
+def provided(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """With a provider in the cohort file."""
+    cohort = example(door=academy_stacks.DOOR)
+    return Made(cohort, synthesize(tmp_path_factory.mktemp("provided"), cohort))
+
+
+def test_a_cohort_with_a_provider_keeps_what_is_promised(provided: Made) -> None:
+    assert provided.broken(DOOR, lambda _: None) == {}
+
+
+@pytest.mark.parametrize("what", BY_PROVIDER)
+def test_what_a_provider_must_not_be_is_found(provided: Made, what: str) -> None:
+    type_, path, value = BY_PROVIDER[what]
+    found = provided.broken(DOOR, put(type_, "Provider", path, value))
+    assert list(found) == ["users-are-the-files"]
+
+
+def test_a_user_that_a_deploy_makes_among_the_providers_people_is_found(provided: Made) -> None:
+    def change(resources: Json) -> None:
+        user = of(resources, USER)
+        pool = next(each for each in resources if each.startswith("ProviderPool"))
+        attributes = [{"Name": "email", "Value": "ana@example.org"}]
+        resources["OneMore"] = {
+            "Type": USER,
+            "Properties": {
+                **user,
+                "Username": "Agency_mallory",
+                "UserPoolId": {"Ref": pool},
+                "UserAttributes": attributes,
+            },
+        }
+
+    assert "vouch for" in provided.broken(DOOR, change)["users-are-the-files"]
+
+
+def test_a_provider_of_the_pool_of_codes_is_found(provided: Made) -> None:
+    def change(resources: Json) -> None:
+        pool = next(each for each in resources if each.startswith("SignInPool"))
+        of(resources, PROVIDER)["UserPoolId"] = {"Ref": pool}
+
+    assert "believes a provider" in provided.broken(DOOR, change)["users-are-the-files"]
+
+
+@pytest.mark.parametrize("written", ["{{resolve:ssm:/x}}", "x{{resolve:secretsmanager:x}}"])
+def test_another_reference_in_the_place_of_the_secret_is_unreadable(
+    provided: Made, written: str
+) -> None:
+    with pytest.raises(Unreadable, match="dynamic reference"):
+        provided.broken(DOOR, put(PROVIDER, "", "ProviderDetails.client_secret", written))
+
+
 # --- members that nobody has judged ---------------------------------------------------------------
 BUCKET, TABLE = "AWS::S3::Bucket", "AWS::DynamoDB::Table"
 UNJUDGED = [
@@ -236,6 +403,11 @@ UNJUDGED = [
     ),
     (COMPETITION, FUNCTION, "Scorer", "Code.ZipFile", "print()"),
     (COMPETITION, FUNCTION, "Scorer", "FileSystemConfigs", [{"Arn": "x"}]),
+    (DOOR, POOL, "", "LambdaConfig", {"PreSignUp": "arn:aws:lambda:x"}),
+    (DOOR, CLIENT, "", "LogoutURLs", ["https://x.example"]),
+    (DOOR, "AWS::Cognito::UserPoolGroup", "", "RoleArn", "anything"),
+    (DOOR, "AWS::ApiGatewayV2::Api", "", "CorsConfiguration", {"AllowOrigins": ["*"]}),
+    (DOOR, ANSWERED, "", "RequestParameters", {"append:header.x": "y"}),
     (FALCON, "AWS::Lambda::Alias", "Learnerana", "RoutingConfig", {"AdditionalVersionWeights": []}),
     (FALCON, DOMAIN, "Learnerana", "DefaultSpaceSettings", {"ExecutionRole": CHI}),
     (FALCON, DOMAIN, "Learnerana", "DomainSettings", {"DockerSettings": {}}),

@@ -209,6 +209,33 @@ def _of_cohort(world: World, cohort: str) -> Iterator[Fence]:
         ("scheduler:DeleteSchedule", "scheduler:UpdateSchedule"),
         *of("scheduler", f"schedule/{names.schedule_group}/*"),
     )
+    if any(role.cohort == cohort and role.owner == "door" for role in world.roles):
+        # Ids are generated, and no ARN says which pool or address is the cohort's.
+        yield fence(
+            "signed-in-for",
+            "can sign in as somebody, or say who may",
+            (
+                "cognito-idp:AdminAddUserToGroup",
+                "cognito-idp:AdminCreateUser",
+                "cognito-idp:AdminEnableUser",
+                "cognito-idp:AdminInitiateAuth",
+                "cognito-idp:AdminLinkProviderForUser",
+                "cognito-idp:AdminSetUserPassword",
+                "cognito-idp:AdminUpdateUserAttributes",
+                "cognito-idp:CreateIdentityProvider",
+                "cognito-idp:UpdateIdentityProvider",
+                "cognito-idp:CreateUserPoolClient",
+                "cognito-idp:UpdateUserPool",
+                "cognito-idp:UpdateUserPoolClient",
+            ),
+            *of("cognito-idp", "userpool/*"),
+        )
+        yield fence(
+            "address",
+            "can change what answers at the door",
+            ("apigateway:PATCH", "apigateway:POST", "apigateway:PUT"),
+            f"arn:aws:apigateway:{world.region}::/apis/*",
+        )
     yield fence(
         "deploys",
         "can deploy a stack",

@@ -128,6 +128,10 @@ _MAPS = "tests/services/test_competition_land_cover.py::"
 _SCORER = "tests/services/test_competition_scorer.py::"
 _SEALED = "tests/services/test_competition_sealed.py::"
 _STEWARD = "tests/services/test_competition_steward.py::"
+_DOOR = "tests/services/test_door_attacks.py::"
+_PROVIDER = "tests/end_to_end/test_provider.py::"
+_SESSIONS = "tests/services/test_door_sessions.py::"
+_NOTES = "tests/services/test_door_notes.py::"
 _ROLES = "tests/stacks/test_competition_roles.py::"
 
 _KEEPS_LEDGER = Way(
@@ -153,6 +157,12 @@ BROKER = Deputy(
             on=("arn:aws:lambda:{region}:{account}:function:{cohort}-broker:{owner}",),
             says="Learners and advisors invoke the one alias that is their identity.",
         ),
+        Way(
+            by=("door",),
+            actions=_INVOKE,
+            on=("arn:aws:lambda:{region}:{account}:function:{cohort}-broker:*",),
+            says="The door invokes the alias of who is signed in.",
+        ),
         _KEEPS_LEDGER,
     ),
     alone=(
@@ -161,7 +171,8 @@ BROKER = Deputy(
         "writes the stops, and passes the stopper for it",
     ),
     believes=(
-        "the alias that Lambda says was invoked: IAM lets each learner invoke one",
+        "the alias that Lambda says was invoked: IAM lets each learner invoke one, and the door, "
+        "by its contract, that of who is signed in",
         "the parameters settings and workspaces: only deploys write them",
         "the ledger, which its keepers alone write",
         "SageMaker's word on what runs and for how long it billed",
@@ -385,6 +396,94 @@ STEWARD = Deputy(
     ),
 )
 
+DOOR = Deputy(
+    name="door",
+    says="Shows people of the cohort what is theirs to see, and asks the broker in their names.",
+    ways=(
+        Way(
+            by=("learner", "training"),
+            actions=_PUT,
+            on=("{work}/teams/{team}/*",),
+            says="A team and its advisors look at what lies in the team's folder.",
+        ),
+        Way(
+            by=("checker", "scorer", "steward"),
+            actions=_PUT,
+            on=("{work}/receipts/*",),
+            says="A team, and advisors, see its receipts.",
+        ),
+        Way(
+            by=("scorer",),
+            actions=_PUT,
+            on=("{site}/*",),
+            says="Everybody sees the boards.",
+        ),
+        Way(
+            by=("broker", "settler", "sweep"),
+            actions=_ITEMS,
+            on=_LEDGER,
+            says="A learner sees what the ledger has of them.",
+        ),
+        Way(
+            by=("door",),
+            actions=_PUT,
+            on=("{work}/notes/*",),
+            says="A team sees what advisors wrote to it.",
+        ),
+    ),
+    alone=(
+        "answers whoever asks over the internet",
+        "invokes every person's alias of the broker",
+        "writes and reads the advisors' notes",
+    ),
+    believes=(
+        "Cognito's word, at each request, on whose the cookie is, and for who came by a provider "
+        "on which address that has checked, and whether the person's own user may sign in",
+        "the parameters settings and people: only deploys write them",
+        "the ledger, receipts and boards, which their keepers alone write",
+    ),
+    never=(
+        "a path, a form, a header or a cookie on who asks or which team it is about",
+        "a token that Cognito has not just taken, and a user that the list of people has not",
+        "a byte that people wrote, but as text: names, notes, logs, notebooks",
+    ),
+    tests=(
+        f"{_DOOR}test_one_cookie_cannot_do_anothers_deed",
+        f"{_DOOR}test_who_signed_in_second_is_who_acts",
+        f"{_DOOR}test_two_sessions_in_one_request_are_none",
+        f"{_DOOR}test_a_token_that_does_not_hold_is_out_at_once_on_every_page",
+        f"{_DOOR}test_a_token_that_has_ended_does_nothing",
+        f"{_DOOR}test_a_page_shows_nothing_to_who_is_not_signed_in",
+        f"{_DOOR}test_a_form_that_was_not_sent_from_here_does_nothing",
+        f"{_DOOR}test_a_form_without_the_sessions_own_token_does_nothing",
+        f"{_DOOR}test_a_learner_finds_no_page_of_the_advisors",
+        f"{_DOOR}test_a_learner_finds_no_job_of_another_team",
+        f"{_DOOR}test_what_an_instance_or_a_failure_is_called_is_shown_and_not_run",
+        f"{_DOOR}test_what_is_typed_is_shown_and_not_run",
+        f"{_SESSIONS}test_a_token_that_cognito_takes_but_was_not_made_for_this_door_is_nobodys",
+        f"{_SESSIONS}test_claims_are_nothing_until_cognito_has_taken_the_token",
+        f"{_SESSIONS}test_while_cognito_does_not_answer_nobody_is_let_in",
+        f"{_PROVIDER}test_an_address_that_is_not_checked_or_not_in_the_file_is_nobodys",
+        f"{_PROVIDER}test_an_id_token_that_is_not_the_providers_word_signs_nobody_in",
+        f"{_PROVIDER}test_what_comes_back_counts_in_the_browser_that_began_it_alone",
+        f"{_PROVIDER}test_a_learner_cannot_change_who_she_is_by_the_token_in_her_browser",
+        f"{_PROVIDER}test_who_is_shut_out_is_out_at_once_and_does_not_come_back_by_the_provider",
+        f"{_NOTES}test_a_form_says_nothing_about_who_wrote_the_note_and_where_it_goes",
+        f"{_NOTES}test_a_learner_leaves_no_note_with_a_form_of_the_own_session",
+        f"{_NOTES}test_no_path_leads_a_note_elsewhere",
+        f"{_NOTES}test_a_hostile_note_is_text_on_every_page",
+        f"{_NOTES}test_a_notebook_is_read_by_its_team_and_its_advisor_and_by_nobody_else",
+        f"{_NOTES}test_a_notebook_that_tries_everything_leaves_the_page_its_policy",
+        "tests/services/test_door_team.py::test_nothing_of_another_team_is_read_or_said",
+        "tests/services/test_door_team.py::test_nothing_beside_the_folder_is_opened",
+        "tests/services/test_door_advisors.py::test_a_learner_does_nothing_of_an_advisors",
+        "tests/services/test_door_shown.py::"
+        "test_a_notebook_that_tries_everything_becomes_no_tag_but_ours",
+        "tests/stacks/test_door_stack.py::test_the_door_asks_the_broker_and_calls_nothing_else",
+        "tests/stacks/test_door_stack.py::test_the_door_writes_notes_and_nothing_else",
+    ),
+)
+
 CHAT = Deputy(
     name="chat",
     says="Takes news to a channel of Microsoft Teams, and can do nothing.",
@@ -525,10 +624,13 @@ IMAGES_STUDIO = Peer(
 )
 
 #: Every trusted deputy, by its service's name or its roles' kind. The chat is there where a cohort
-#: has a channel, advisors where it pays for their spaces.
+#: has a channel, the door where the file asks for one, advisors where it pays for their spaces.
 DEPUTIES: dict[str, Deputy] = {
     deputy.name: deputy
-    for deputy in (BROKER, SETTLER, SWEEP, STOPPER, CHECKER, SCORER, STEWARD, CHAT, ADVISOR)
+    for deputy in (
+        *(BROKER, SETTLER, SWEEP, STOPPER, CHECKER, SCORER, STEWARD),
+        *(DOOR, CHAT, ADVISOR),
+    )
 }
 PEERS: dict[str, Peer] = {
     peer.name: peer for peer in (LEARNER, TRAINING, DOMAIN, IMAGES_BUILD, IMAGES_STUDIO)

@@ -269,6 +269,7 @@ ACTIONS = frozenset(
         "sts:AssumeRole",
         "iam:PassRole",
         "events:PutEvents",
+        "execute-api:Invoke",
         "sns:Publish",
         "cloudwatch:PutMetricData",
         "cloudwatch:SetAlarmState",
@@ -353,6 +354,10 @@ def _of_call(world: World, call: Call) -> Iterator[Door]:
     elif service == "codebuild":
         for action in RUNS["codebuild.amazonaws.com"]:
             yield Door(action, Region((call.by,)), "")
+    elif service == "execute-api":
+        # Where a route asks for IAM. Where it does not, everybody is through: so what answers is
+        # the door alone, by a promise, and its contract believes nobody.
+        yield Door("execute-api:Invoke", Region((f"{call.by}/*",)), "")
     elif service == "sns":
         yield Door("sns:Publish", Region((call.by,)), "")
     elif service == "sqs":

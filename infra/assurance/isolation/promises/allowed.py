@@ -17,6 +17,7 @@ from infra.assurance.isolation.promises.places import (
     TEAM,
     Places,
     all_of,
+    but,
 )
 from infra.cohort import images
 
@@ -222,6 +223,31 @@ def steward(p: Places) -> Asks:
     )
 
 
+def door(p: Places) -> Asks:
+    """Ask the broker as whoever is signed in, show what people of the cohort see, keep notes."""
+    seen = ("teams/*/shared/", "receipts/", "notes/")
+    return (
+        *_service(p, "door"),
+        may("ssm:GetParameter", on=p.people),
+        may("lambda:InvokeFunction", on=but(p.broker_for("*"), p.broker_for_nobody)),
+        may("dynamodb:GetItem", "dynamodb:Query", on=p.ledger),
+        _use_key(p, "records", "dynamodb", "kms:Decrypt", "kms:DescribeKey"),
+        *_boards(p),
+        _list(p, "work", "submissions/", *seen),
+        may("s3:GetObject", on=p.objects("work", *seen)),
+        may(
+            "s3:PutObject",
+            on=p.objects("work", "notes/"),
+            when={"Null": {"s3:if-none-match": "false"}},
+        ),
+        may("sagemaker:DescribeTrainingJob", on=p.jobs()),
+        may("logs:GetLogEvents", on=p.job_log("*")),
+        may("logs:DescribeLogStreams", on=p.log_group(JOBS_LOG)),
+        # Whom the provider vouches for has a user of their own, who may be shut out.
+        *((may("cognito-idp:AdminGetUser", on=p.pools),) if p.believes_a_provider else ()),
+    )
+
+
 def chat(_: Places) -> Asks:
     """Hear of news, and do nothing."""
     return ()
@@ -236,6 +262,7 @@ SERVICES: dict[str, Callable[[Places], Asks]] = {
     "checker": checker,
     "scorer": scorer,
     "steward": steward,
+    "door": door,
     "chat": chat,
 }
 

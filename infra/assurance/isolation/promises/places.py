@@ -199,6 +199,46 @@ class Places:
             "cloudwatch", *(f"alarm:{self.names.alarm(each)}" for each in ALARMS)
         ).any_of
 
+    # --- the door ---------------------------------------------------------------------------------
+    @property
+    def people(self) -> Region:
+        """The pages of who may sign in."""
+        return self._of("ssm", f"parameter{self.names.people_parameter('*')}")
+
+    @property
+    def addresses(self) -> list[str]:
+        """Whatever is asked of the cohort's HTTP API, as the templates make it."""
+        return [
+            f"{each.arn}/*"
+            for each in self.world.guarded
+            if each.type == "AWS::ApiGatewayV2::Api"
+            and each.source
+            and each.source.properties.get("Name") == self.names.api
+        ]
+
+    @property
+    def pools(self) -> Region:
+        """The pool in which each person has a user, as the templates make it."""
+        return Region(
+            tuple(
+                each.arn
+                for each in self.world.guarded
+                if each.type == "AWS::Cognito::UserPool"
+                and each.source
+                and each.source.properties.get("UserPoolName") == self.names.user_pool
+            )
+        )
+
+    @property
+    def believes_a_provider(self) -> bool:
+        return bool(self.cohort.door and self.cohort.door.provider)
+
+    @property
+    def broker_for_nobody(self) -> Region:
+        """The broker by its bare name, its latest version, and versions that have a number."""
+        [bare] = self.function("broker").any_of
+        return Region((bare, f"{bare}:$LATEST", *(f"{bare}:{digit}*" for digit in range(10))))
+
     # --- parameters and logs ----------------------------------------------------------------------
     @property
     def settings(self) -> Region:
@@ -376,6 +416,7 @@ class Places:
             self.apps,
             self.profiles,
             *((self.network, self.interfaces) if self.is_private else ()),
+            *((self.pools,) if self.believes_a_provider else ()),
             *(self.roles(kind) for kind in ("learner", "training", "advisor", "domain", "service")),
         )
 

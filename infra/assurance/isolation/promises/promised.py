@@ -40,7 +40,14 @@ from infra.assurance.isolation.promises.whom import (
     roles,
     with_everything,
 )
-from infra.assurance.isolation.promises.wiring import code, expiring, outside_network, spaces
+from infra.assurance.isolation.promises.wiring import (
+    addresses,
+    code,
+    expiring,
+    outside_network,
+    spaces,
+    users,
+)
 from infra.assurance.isolation.requests.deciding import strangers
 from infra.assurance.isolation.world import World
 from infra.cohort import images, naming
@@ -76,6 +83,7 @@ def promises(places: Sequence[Places]) -> tuple[Promise, ...]:
             *_work_of_others(p),
             *_the_competition(p),
             *_money(p),
+            *_the_door(p),
             *_rights(p),
             *_all_that_each_may(p),
             *_apart(p),
@@ -398,8 +406,9 @@ def _money(p: Places) -> Iterator[Promise]:
     yield Promise(
         "own-alias",
         "A person asks the broker under their own alias, which is their identity; nobody asks it "
-        "under its bare name or under a version, where it could not tell who asks.",
-        about=everyone_but(),
+        "under its bare name or under a version, where it could not tell who asks. (The door asks "
+        "for others: see below.)",
+        about=everyone_but(p.names.role_arn("service", "door", account=p.account)),
         never=(Ask(("lambda:Invoke*",), but(p.function_whole("broker"), p.broker_for(OWNER))),),
     )
     yield Promise(
@@ -433,6 +442,32 @@ def _money(p: Places) -> Iterator[Promise]:
                 ),
             ),
         ),
+    )
+
+
+# --- the door -------------------------------------------------------------------------------------
+def _the_door(p: Places) -> Iterator[Promise]:
+    yield Promise(
+        "door-as-somebody",
+        "The door asks the broker under the alias of a person, and calls nothing else; whose alias "
+        "that is, its contract says: of who is signed in.",
+        about=roles(p, "service", owners=("door",)),
+        never=(
+            Ask(("lambda:*",), but(p.any_function, p.broker_for("*"))),
+            Ask(("lambda:*",), p.broker_for_nobody),
+        ),
+    )
+    yield Promise(
+        "users-are-the-files",
+        "Who may sign in is who stands in the cohort file, by a code to the address that stands "
+        "there: nobody signs up, writes an address or is let in by another provider.",
+        check=lambda world: users(p, world),
+    )
+    yield Promise(
+        "notes-are-the-doors",
+        "What advisors write to teams, the door alone writes and reads.",
+        about=roles(p, but_not=("door",)),
+        never=(Ask(("s3:*",), p.objects("work", "notes/")),),
     )
 
 
@@ -496,7 +531,8 @@ def _rights(p: Places) -> Iterator[Promise]:
             ),
         ),
     )
-    used = (*USED, *(INTERFACES if p.is_private else ()))
+    looks = ("cognito-idp:AdminGetUser",) if p.believes_a_provider else ()
+    used = (*USED, *looks, *(INTERFACES if p.is_private else ()))
     yield Promise(
         "rights-stand",
         f"The cohort's roles use {len(used)} actions of AWS between them, and not one of these "
@@ -715,6 +751,12 @@ def _of_the_account(places: Sequence[Places]) -> Iterator[Promise]:
         check=spaces,
     )
     yield Promise(
+        "open-to-all",
+        "What answers whoever asks, without credentials of AWS, is the door of a cohort, and "
+        "nothing else.",
+        check=addresses,
+    )
+    yield Promise(
         "code-is-deployed",
         "Functions, builds, images and start scripts are what a deploy has brought, and each "
         "function runs under the role that is made for it.",
@@ -738,8 +780,7 @@ def _services_of_aws(p: Places) -> dict[str, Asks]:
     """What each service of AWS is given: by trust policies (sts:AssumeRole) and resources' own."""
     source = {"aws:SourceAccount": p.account}
     ours: Condition = {"StringEquals": source}
-    called = [service for service in naming.SERVICES if service != "broker"]
-    rules = {service: p.rule(service) for service in called}
+    rules = {service: p.rule(service) for service in naming.RULED}
     # Which key is a generated id; only the one that encrypts notices has such a statement.
     notices = Ask(("kms:Decrypt", "kms:GenerateDataKey*"), p.any_key, when=ours)
     build, studio = (
@@ -771,6 +812,15 @@ def _services_of_aws(p: Places) -> dict[str, Asks]:
                 when={"StringEquals": {**source, "aws:SourceArn": list(rules.values())}},
             ),
         ),
+        "apigateway": (
+            Ask(
+                ("lambda:InvokeFunction",),
+                p.function("door"),
+                when={"ArnLike": {"aws:SourceArn": p.addresses}},
+            ),
+        )
+        if p.addresses
+        else (),
         "cloudwatch": (
             Ask(
                 ("sns:Publish",),

@@ -18,6 +18,7 @@ from infra.assurance.isolation.promises.places import Places
 from infra.assurance.isolation.world import Role, World
 from infra.assurance.templates import Resource
 from infra.cohort import images
+from infra.cohort.model import Provider
 from infra.cohort.naming import SEPARATOR, Names
 
 PEOPLE = ("learner", "advisor")
@@ -118,6 +119,164 @@ def outside_network(p: Places, world: World) -> Iterator[Flaw]:
         placed = (given.get("AppNetworkAccessType"), sorted(given["SubnetIds"]), groups)
         if placed != ("VpcOnly", sorted(p.subnet_ids), p.group_ids):
             yield Flaw(f"the domain {given.get('DomainName')} stands in {placed}", domain)
+
+
+# --- the door -------------------------------------------------------------------------------------
+def users(p: Places, world: World) -> Iterator[Flaw]:
+    """Who may sign in is who stands in the cohort file, by the address that stands there.
+
+    Whoever reads the address of a user gets their codes, and is then asked for nothing more.
+    """
+    pools = {
+        each.arn.rpartition("/")[2]: each.source
+        for each in world.guarded
+        if each.type == "AWS::Cognito::UserPool" and each.source is not None
+    }
+    others = {
+        name
+        for names in map(Names, world.cohorts)
+        if names.cohort != p.names.cohort
+        for name in (names.user_pool, names.provider_pool)
+    }
+    all_ours = {
+        id_: pool
+        for id_, pool in pools.items()
+        if pool.properties.get("UserPoolName") not in others
+    }
+    foreign = {
+        id_: pool
+        for id_, pool in all_ours.items()
+        if pool.properties.get("UserPoolName") == p.names.provider_pool
+    }
+    ours = {id_: pool for id_, pool in all_ours.items() if id_ not in foreign}
+    provider = p.cohort.door.provider if p.cohort.door else None
+    if len(ours) != (1 if p.cohort.door else 0) or len(foreign) != (1 if provider else 0):
+        yield Flaw(f"{p.cohort.name} has {len(all_ours)} pools of users")
+    for pool in all_ours.values():
+        yield from _pool(pool)
+    for client in of_type(world, "AWS::Cognito::UserPoolClient"):
+        if client.properties["UserPoolId"] in ours:
+            yield from _client(client)
+        elif client.properties["UserPoolId"] in foreign and provider:
+            yield from _client_of(client, provider, _address(p, world))
+    for believed in of_type(world, "AWS::Cognito::UserPoolIdentityProvider"):
+        if believed.properties["UserPoolId"] in ours:
+            yield Flaw("the pool of codes believes a provider", believed)
+        elif believed.properties["UserPoolId"] in foreign and provider:
+            yield from _believed(believed, provider)
+    of_kind = {"learners": [each for _, each in p.cohort.learners], "advisors": p.cohort.advisors}
+    expected = {
+        Names.user(person.id, person.email): (person.email, group)
+        for group, people in of_kind.items()
+        for person in people
+    }
+    for user in of_type(world, "AWS::Cognito::UserPoolUser"):
+        if user.properties["UserPoolId"] in foreign:
+            yield Flaw("a deploy makes somebody whom the provider should vouch for", user)
+        if user.properties["UserPoolId"] in ours:
+            name = user.properties["Username"]
+            email, _ = expected.get(name, (None, None))
+            given = {each["Name"]: each["Value"] for each in user.properties["UserAttributes"]}
+            if email is None or given != {"email": email, "email_verified": "true"}:
+                yield Flaw(f"{name} signs in by {given.get('email')}, and not by {email}", user)
+    for one in of_type(world, "AWS::Cognito::UserPoolUserToGroupAttachment"):
+        if one.properties["UserPoolId"] in ours:
+            name, given = one.properties["Username"], one.properties["GroupName"]
+            _, group = expected.get(name, (None, None))
+            if given != group:
+                yield Flaw(f"{name} is one of the {given}, and not of the {group}", one)
+
+
+def _pool(pool: Resource) -> Iterator[Flaw]:
+    given = pool.properties
+    if given.get("AdminCreateUserConfig", {}).get("AllowAdminCreateUserOnly") is not True:
+        yield Flaw(f"anybody signs up in {given.get('UserPoolName')}", pool)
+    recovery = given.get("AccountRecoverySetting", {}).get("RecoveryMechanisms", [])
+    if [each.get("Name") for each in recovery] != ["admin_only"]:
+        yield Flaw(f"{given.get('UserPoolName')} hands out passwords by {recovery}", pool)
+
+
+def _client(client: Resource) -> Iterator[Flaw]:
+    given = client.properties
+    flows = given.get("ExplicitAuthFlows")
+    if flows != ["ALLOW_USER_AUTH"]:
+        yield Flaw(f"{given.get('ClientName')} signs people in by {flows}", client)
+    # Without the member, every attribute can be written.
+    written = given.get("WriteAttributes") or ["email"]
+    if {"email", "email_verified"} & set(written):
+        yield Flaw(f"people of {given.get('ClientName')} write {', '.join(written)}", client)
+    if given.get("SupportedIdentityProviders") != ["COGNITO"]:
+        yield Flaw(f"{given.get('ClientName')} believes other providers", client)
+    if given.get("AllowedOAuthFlows") or given.get("AllowedOAuthScopes"):
+        yield Flaw(f"{given.get('ClientName')} hands out codes and tokens to pages", client)
+
+
+def _client_of(client: Resource, provider: Provider, address: str) -> Iterator[Flaw]:
+    """What comes of the provider's word is a code for the door, and a token that says who it is.
+
+    With the scope aws.cognito.signin.user.admin people could write the address that the door knows
+    them by: it must be writable, because Cognito writes it through the client.
+    """
+    given = client.properties
+    expected = {
+        "AllowedOAuthFlows": ["code"],
+        "AllowedOAuthScopes": ["openid", "email"],
+        "CallbackURLs": [f"{address}/signed-in"],
+        # It takes functions that a pool of ours cannot have (`members`): so nobody begins by it.
+        "ExplicitAuthFlows": ["ALLOW_CUSTOM_AUTH"],
+        "SupportedIdentityProviders": [provider.name],
+        "WriteAttributes": ["email"],
+    }
+    for member, value in expected.items():
+        if given.get(member) != value:
+            yield Flaw(f"{given.get('ClientName')} has {member} {given.get(member)}", client)
+
+
+def _believed(resource: Resource, provider: Provider) -> Iterator[Flaw]:
+    """The provider that is believed is the file's, and its secret stands in no template."""
+    given = resource.properties
+    details = given.get("ProviderDetails", {})
+    found = (given.get("ProviderName"), given.get("ProviderType"), details.get("oidc_issuer"))
+    if found != (provider.name, "OIDC", provider.issuer):
+        yield Flaw(f"people come in by the word of {found}", resource)
+    if details.get("client_secret") != f"{{{{resolve:secretsmanager:{provider.secret}}}}}":
+        yield Flaw(f"the secret of {provider.name} is not the one of Secrets Manager", resource)
+    if given.get("AttributeMapping") != {"email": "email", "email_verified": provider.verified}:
+        yield Flaw(
+            f"{provider.name} says who people are by {given.get('AttributeMapping')}", resource
+        )
+
+
+def _address(p: Places, world: World) -> str:
+    """Where the cohort's door answers."""
+    for each in world.guarded:
+        source = each.source
+        if each.type != "AWS::ApiGatewayV2::Api" or source is None:
+            continue
+        if source.properties.get("Name") == p.names.api:
+            id_ = each.arn.rpartition(":")[2]
+            return f"https://{id_}.execute-api.{world.region}.amazonaws.com"
+    return ""
+
+
+def addresses(world: World) -> Iterator[Flaw]:
+    """What answers to everybody is the door of a cohort, which asks who they are."""
+    doors = {
+        function.arn: Names(role.cohort).api
+        for function in world.functions
+        for role in world.of_kind("service")
+        if role.arn == function.role and role.owner == "door"
+    }
+    names = {
+        each.arn.rpartition(":")[2]: each.source.properties.get("Name")
+        for each in world.guarded
+        if each.type == "AWS::ApiGatewayV2::Api" and each.source is not None
+    }
+    for each in of_type(world, "AWS::ApiGatewayV2::Integration"):
+        given = each.properties
+        name, called = names.get(given["ApiId"]), given.get("IntegrationUri")
+        if given["IntegrationType"] != "AWS_PROXY" or doors.get(str(called)) != name:
+            yield Flaw(f"whoever asks {name} is answered by {called}", each)
 
 
 # --- code -----------------------------------------------------------------------------------------

@@ -169,6 +169,13 @@ def _channel(resource: Resource, resolver: Resolver) -> Iterator[Call]:
     yield Call(arn, ANYTHING, arn, given["IamRoleArn"], resource)
 
 
+def _integration(resource: Resource, resolver: Resolver) -> Iterator[Call]:
+    """An HTTP API: whoever asks it, with or without credentials, has its function called."""
+    given = resource.properties
+    api = f"arn:aws:execute-api:{resolver.region}:{resolver.account}:{given['ApiId']}"
+    yield Call(api, ANYTHING, given["IntegrationUri"], None, resource)
+
+
 def _project(resource: Resource, resolver: Resolver) -> Iterator[Call]:
     """A build: whoever starts one runs what it is given under the project's role."""
     arn = _arn(resource, resolver)
@@ -186,6 +193,7 @@ def called_function(resource: Resource, written: str, resolver: Resolver) -> tup
 
 
 _CALLERS: Mapping[str, Callable[[Resource, Resolver], Iterator[Call]]] = {
+    "AWS::ApiGatewayV2::Integration": _integration,
     "AWS::Budgets::Budget": _budget,
     "AWS::Chatbot::MicrosoftTeamsChannelConfiguration": _channel,
     "AWS::CloudWatch::Alarm": _alarm,

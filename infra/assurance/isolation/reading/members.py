@@ -210,6 +210,62 @@ MEMBERS: Mapping[str, tuple[str, ...]] = {
     ),
     "AWS::SageMaker::ImageVersion": ("BaseImage", "ImageName"),
     "AWS::SageMaker::AppImageConfig": ("AppImageConfigName", "JupyterLabAppImageConfig"),
+    # --- the door ---------------------------------------------------------------------------------
+    # Not here: code that runs while somebody signs in (LambdaConfig), attributes of one's own,
+    # messages by telephone, devices and passkeys.
+    "AWS::Cognito::UserPool": (
+        "AccountRecoverySetting.RecoveryMechanisms",
+        "AdminCreateUserConfig.AllowAdminCreateUserOnly",
+        "AliasAttributes",
+        "DeletionProtection",
+        "EmailAuthenticationMessage",
+        "EmailAuthenticationSubject",
+        "EmailConfiguration.EmailSendingAccount",
+        "EmailConfiguration.From",
+        "EmailConfiguration.SourceArn",
+        "MfaConfiguration",
+        "Policies.PasswordPolicy",
+        "Policies.SignInPolicy.AllowedFirstAuthFactors",
+        "UserPoolName",
+        "UserPoolTags",
+        "UserPoolTier",
+        "UsernameConfiguration.CaseSensitive",
+    ),
+    # What they may hold is the promise's (`wiring.users`). Not here: where people are led after
+    # they sign out, analytics.
+    "AWS::Cognito::UserPoolClient": (
+        *("AllowedOAuthFlows", "AllowedOAuthFlowsUserPoolClient", "AllowedOAuthScopes"),
+        "CallbackURLs",
+        *("AccessTokenValidity", "AuthSessionValidity", "ClientName", "EnableTokenRevocation"),
+        *("ExplicitAuthFlows", "GenerateSecret", "IdTokenValidity", "PreventUserExistenceErrors"),
+        *("ReadAttributes", "RefreshTokenValidity", "SupportedIdentityProviders"),
+        *("TokenValidityUnits", "UserPoolId", "WriteAttributes"),
+    ),
+    # Not here: other names for a provider.
+    "AWS::Cognito::UserPoolIdentityProvider": (
+        *("AttributeMapping.email", "AttributeMapping.email_verified"),
+        *("ProviderDetails.attributes_request_method", "ProviderDetails.authorize_scopes"),
+        *("ProviderDetails.client_id", "ProviderDetails.client_secret"),
+        *("ProviderDetails.oidc_issuer", "ProviderName", "ProviderType", "UserPoolId"),
+    ),
+    # Not here: a domain of one's own.
+    "AWS::Cognito::UserPoolDomain": ("Domain", "ManagedLoginVersion", "UserPoolId"),
+    # Not here: a role for everybody in a group.
+    "AWS::Cognito::UserPoolGroup": ("Description", "GroupName", "UserPoolId"),
+    "AWS::Cognito::UserPoolUser": ("MessageAction", "UserAttributes", "UserPoolId", "Username"),
+    "AWS::Cognito::UserPoolUserToGroupAttachment": ("GroupName", "UserPoolId", "Username"),
+    # Not here: whatever else answers (Target, Body), who else may ask (CORS), domains of one's own.
+    "AWS::ApiGatewayV2::Api": ("Description", "Name", "ProtocolType"),
+    # Not here: a role, a network, changed requests and answers.
+    "AWS::ApiGatewayV2::Integration": (
+        *("ApiId", "IntegrationType", "IntegrationUri"),
+        *("PayloadFormatVersion", "TimeoutInMillis"),
+    ),
+    "AWS::ApiGatewayV2::Route": ("ApiId", "AuthorizationType", "RouteKey", "Target"),
+    "AWS::ApiGatewayV2::Stage": (
+        *("AccessLogSettings", "ApiId", "AutoDeploy", "DefaultRouteSettings"),
+        *("RouteSettings", "StageName"),
+    ),
     # --- IAM --------------------------------------------------------------------------------------
     "AWS::IAM::Role": (
         "AssumeRolePolicyDocument",

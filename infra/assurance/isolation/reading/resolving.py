@@ -25,6 +25,11 @@ from typing import Any
 from infra.assurance.isolation.reading.resource_types import ADDITIONS, SILENT, TYPES, ResourceType
 from infra.assurance.templates import Resource, Templates
 
+#: Where a secret may stand by reference: what it holds, the deploy alone knows, and no policy can
+#: speak of.
+_KEPT_ELSEWHERE = "ProviderDetails client_secret"
+_SECRET = re.compile(r"\{\{resolve:secretsmanager:[^{}]+\}\}")
+
 
 class Unreadable(ValueError):
     """A template holds what the proof does not understand; the message names where and what."""
@@ -197,6 +202,8 @@ class Resolver:
             listed = [self.value(stack, each, where) for each in written]
             return [each for each in listed if each is not _NOTHING]
         if isinstance(written, str) and "{{resolve:" in written:
+            if where.endswith(_KEPT_ELSEWHERE) and _SECRET.fullmatch(written):
+                return written
             raise Unreadable(f"{where} holds the dynamic reference {written!r}")
         return written
 

@@ -52,6 +52,39 @@ def _ec2(kind: str, prefix: str, **attributes: str) -> ResourceType:
     )
 
 
+def _of_pool(
+    part: str,
+    *,
+    ref: str | None = None,
+    id: str | None = None,
+    name: str | None = None,
+    members: Mapping[str, str | None] | None = None,
+) -> ResourceType:
+    """Something of a user pool."""
+    return ResourceType(
+        name=name,
+        id=id,
+        arn=_regional("cognito-idp", f"userpool/{{UserPoolId}}/{part}"),
+        ref=ref,
+        members={"UserPoolId": None, **(members or {})},
+        covers=(),
+    )
+
+
+def _of_api(
+    part: str, *, ref: str | None = None, id: str | None = None, name: str | None = None
+) -> ResourceType:
+    """Something of an HTTP API, as the service authorization reference writes its ARN."""
+    return ResourceType(
+        name=name,
+        id=id,
+        arn=f"arn:aws:apigateway:{{region}}::/apis/{{ApiId}}/{part}",
+        ref=ref,
+        members={"ApiId": None},
+        covers=(),
+    )
+
+
 _ARN = {"Arn": "{arn}"}
 _QUEUE_URL = "https://sqs.{region}.amazonaws.com/{account}/{name}"
 
@@ -223,6 +256,35 @@ TYPES: Mapping[str, ResourceType] = {
         arn=_regional("sagemaker", "app-image-config/{name}"),
         attributes={"AppImageConfigArn": "{arn}"},
     ),
+    # --- the door ---------------------------------------------------------------------------------
+    # IAM speaks of a pool alone; what is in one has a name below it here, and no policy.
+    "AWS::Cognito::UserPool": ResourceType(
+        id="suffix",
+        arn=_regional("cognito-idp", "userpool/{region}_{id}"),
+        ref="{region}_{id}",
+        attributes={**_ARN, "UserPoolId": "{region}_{id}"},
+    ),
+    "AWS::Cognito::UserPoolClient": _of_pool("client/{id}", ref="{id}", id="suffix"),
+    "AWS::Cognito::UserPoolGroup": _of_pool("group/{name}", name="GroupName"),
+    "AWS::Cognito::UserPoolUser": _of_pool("user/{name}", name="Username"),
+    "AWS::Cognito::UserPoolIdentityProvider": _of_pool(
+        "identity-provider/{name}", name="ProviderName"
+    ),
+    "AWS::Cognito::UserPoolDomain": _of_pool("domain/{name}", ref="{name}", name="Domain"),
+    "AWS::Cognito::UserPoolUserToGroupAttachment": _of_pool(
+        "group/{GroupName}/{name}", name="Username", members={"GroupName": None}
+    ),
+    "AWS::ApiGatewayV2::Api": ResourceType(
+        id="api",
+        arn=_regional("execute-api", "{id}"),
+        ref="{id}",
+        attributes={"ApiEndpoint": "https://{id}.execute-api.{region}.amazonaws.com"},
+        # Its stages, methods and paths.
+        covers=("{arn}", "{arn}/*"),
+    ),
+    "AWS::ApiGatewayV2::Integration": _of_api("integrations/{id}", ref="{id}", id="integration"),
+    "AWS::ApiGatewayV2::Route": _of_api("routes/{id}", ref="{id}", id="route"),
+    "AWS::ApiGatewayV2::Stage": _of_api("stages/{name}", name="StageName"),
     # --- IAM --------------------------------------------------------------------------------------
     "AWS::IAM::Role": ResourceType(
         name="RoleName",
