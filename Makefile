@@ -8,6 +8,9 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Threads that spin while they wait for each other starve each other where two processes train at
 # once, as the tests and the demo do.
 export OMP_WAIT_POLICY := PASSIVE
+# What is compiled is kept: half of what a test process takes to read all tests in, and much of every
+# program that tests start.
+unexport PYTHONDONTWRITEBYTECODE
 # For tests that reach the CDK by another way than infra/stacks, which sets these itself.
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 export JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION := 1
@@ -34,7 +37,7 @@ node_modules/.installed: package.json package-lock.json
 demo: install ## a whole small academy on the embedded cloud, from deploy to destroy (KEEP=1 leaves it open)
 	$(VENV)/cohort demo $(if $(KEEP),--keep)
 
-test: install ## the tests, on both cores (some twelve minutes)
+test: install ## the tests, on both cores (some ten minutes)
 	$(VENV)/python -m pytest -n 2 --dist loadfile -m "not (slow or clients or sdk or exhaustive)"
 
 test-slow: install ## tests that take minutes: all notebooks, a cohort's life on images of its own

@@ -1,10 +1,11 @@
 """What holds in every test. An answer of the embedded cloud that breaks its service's model fails
 the call (`infra.offline.conformance`), here and in the programs that tests start; botocore's models
-are read once."""
+are read once, and the garbage collector passes over what stays."""
 
 from __future__ import annotations
 
 import functools
+import gc
 import os
 from typing import Any
 
@@ -16,6 +17,8 @@ from hypothesis import HealthCheck, settings
 os.environ.setdefault("ACADEMY_STRICT_ANSWERS", "1")
 
 _MODELS = functools.cache(create_loader)
+#: Where services are: half a megabyte that botocore reads and never changes.
+_PLACES = ("endpoints", "partitions", "sdk-default-configuration")
 
 
 def _create_loader(search_path: str | None = None) -> Loader:
@@ -38,7 +41,11 @@ def _create_loader(search_path: str | None = None) -> Loader:
         }
         return {**found, "operations": operations}
 
+    own_files, shared_files = own.load_data_with_path, shared.load_data_with_path
     own.load_service_model = load
+    own.load_data_with_path = lambda name: (
+        shared_files(name) if name in _PLACES else own_files(name)
+    )
     return own
 
 
@@ -47,3 +54,12 @@ botocore.session.create_loader = _create_loader
 # How long an example takes says something about the machine, not about what it tries.
 settings.register_profile("academy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("academy")
+
+# A fifth of the tests' time went into looking through a million objects that stay to the end: of
+# modules, and of tests that are collected.
+gc.set_threshold(50_000, 20, 50)
+
+
+def pytest_collection_finish() -> None:
+    gc.collect()
+    gc.freeze()

@@ -29,6 +29,7 @@ from infra.cli.main import cohort
 from infra.cohort import images
 from infra.cohort.images import FLAVOURS, Record, load_record
 from infra.offline.environment import client_environment
+from infra.offline.services import ecr  # noqa: F401 (what the registry has beyond moto's)
 from tests.offline.small_cloud import ACCOUNT, REGION, SmallCloud, small_cloud
 
 SOURCE = "0123456789abcdef" * 4

@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import boto3
+
 from infra.offline.services.codebuild.builds import TOOLS
 from infra.offline.services.codebuild.tools import docker
 
@@ -180,7 +182,8 @@ def pushed(
     there.log_in(REGISTRY)
     digests = {}
     values = ["--build-arg", "PROJECT=segmentation", "--build-arg", "ACCELERATOR=cpu"]
-    with mock.patch.dict(os.environ, variables):
+    # A default session that another test made remembers the keys of then.
+    with mock.patch.dict(os.environ, variables), mock.patch.object(boto3, "DEFAULT_SESSION", None):
         for stage in stages:
             image = f"{REGISTRY}/{repository}:{tag}-{stage}"
             docker.build(there, [str(source), "--target", stage, "--tag", image, *values])
