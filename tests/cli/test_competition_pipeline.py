@@ -7,6 +7,7 @@ import csv
 import datetime as dt
 import io
 import json
+import statistics
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -131,11 +132,21 @@ def test_a_mark_may_be_set_before_it_opens(
 
 
 def near(pipeline: Pipeline, off: float) -> str:
-    """A forecast that is off by so much everywhere, and so within what a ratio counts as."""
+    """A forecast that is off by so many standard deviations of each series, everywhere.
+
+    So its ratios are within what a ratio counts as, whatever units the series' keys gave them.
+    """
     answers = pipeline.world.get("vault", f"answers/{PROJECT}/answers.csv").decode()
+    found = list(csv.DictReader(io.StringIO(answers)))
+    values: dict[str, list[float]] = {}
+    for row in found:
+        values.setdefault(row["series"], []).append(float(row["value"]))
+    by = {series: off * statistics.pstdev(each) for series, each in values.items()}
     rows = ["series,step,value"]
-    for row in csv.DictReader(io.StringIO(answers)):
-        rows.append(f"{row['series']},{row['step']},{float(row['value']) + off!r}")
+    rows += [
+        f"{row['series']},{row['step']},{float(row['value']) + by[row['series']]!r}"
+        for row in found
+    ]
     return "\n".join(rows) + "\n"
 
 
@@ -143,10 +154,10 @@ def test_after_the_answers_are_mended_every_entry_and_mark_has_its_new_score(
     pipeline: Pipeline, tmp_path: Path
 ) -> None:
     world = pipeline.world
-    done = world.verb("mark", PROJECT, "expert", file(tmp_path, near(pipeline, 0.5)))
+    done = world.verb("mark", PROJECT, "expert", file(tmp_path, near(pipeline, 0.05)))
     assert done.exit_code == 0, done.output
-    assert pipeline.submit("falcon", near(pipeline, 0.5))["status"] == "scored"
-    assert pipeline.submit("heron", near(pipeline, 1.0))["status"] == "scored"
+    assert pipeline.submit("falcon", near(pipeline, 0.05))["status"] == "scored"
+    assert pipeline.submit("heron", near(pipeline, 0.1))["status"] == "scored"
     before = {each.team: each for each in world.table.entries(PROJECT)}
     old = world.get("site", f"boards/{PROJECT}.json")
     # The scales were half of what they should be.
