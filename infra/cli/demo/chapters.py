@@ -22,6 +22,7 @@ from infra.assurance.plan import ISOLATION
 from infra.cli.close import close_cohort
 from infra.cli.demo.contest import choice, close_the_competition, marks_and_rival, news
 from infra.cli.demo.dead_guard import guard_dies
+from infra.cli.demo.front_door import address_of, codes_told, comes_in, sees
 from infra.cli.demo.kernel import Lab, as_html, run_notebook
 from infra.cli.demo.leftovers import leftovers
 from infra.cli.demo.live import live_observed, live_opens, near_the_end_of_the_month
@@ -125,7 +126,14 @@ def deploy(stage: Stage, narrator: Narrator) -> None:
         cohort = stage.site.cohort
         teams = [(team.id, [learner.id for learner in team.learners]) for team in cohort.teams]
         advisors = [advisor.id for advisor in cohort.advisors_with_spaces]
-        names = list(cohort.names.every(teams, advisors=advisors, isolation=cohort.isolation))
+        names = list(
+            cohort.names.every(
+                teams,
+                advisors=advisors,
+                isolation=cohort.isolation,
+                door=cohort.door is not None,
+            )
+        )
         expected = {name for kind, name in names if kind == "stack"}
         step.check("the stacks are the cohort's", set(statuses) == expected, ", ".join(statuses))
         step.check("all are complete", set(statuses.values()) == {"CREATE_COMPLETE"})
@@ -164,8 +172,8 @@ def published(stage: Stage, narrator: Narrator) -> None:
 
 
 def spaces(stage: Stage, narrator: Narrator) -> None:
-    with narrator.step("ana and ben open their spaces") as step:
-        step.doing("each space runs its start script, then JupyterLab")
+    with narrator.step("ben's space opens by the command line, and ana's has a link, too") as step:
+        step.doing("a space runs its start script, then JupyterLab")
         with ThreadPoolExecutor(2) as pool:
             links = {
                 learner: pool.submit(open_and_wait, stage.site, learner, hours=2, told=step.say)
@@ -431,11 +439,14 @@ def pause(stage: Stage, narrator: Narrator) -> None:
         # Whole, to be copied.
         link = f"{lab.base}/lab?token={lab.token}"
         narrator.console.print(f"   ana's JupyterLab: {link}", soft_wrap=True)
+        narrator.console.print(f"   the door: {address_of(stage)}", soft_wrap=True)
+        step.say("sign in as ana@example.org or shelley@example.org; the code is told here")
         step.say("for other clients, in another terminal:")
         for name, value in client_environment(stage.endpoint, stage.site.cohort.region).items():
             if name.startswith("AWS_"):
                 narrator.console.print(f"   export {name}={value}", soft_wrap=True)
-        narrator.console.input("   Enter closes it. ")
+        with codes_told(stage, step.say):
+            narrator.console.input("   Enter closes it. ")
 
 
 def close_and_destroy(stage: Stage, narrator: Narrator) -> None:
@@ -488,11 +499,13 @@ CHAPTERS = (
     embedded_cloud,
     deploy,
     published,
+    comes_in,
     spaces,
     notebooks,
     boards,
     marks_and_rival,
     choice,
+    sees,
     live_opens,
     over_budget,
     doors,

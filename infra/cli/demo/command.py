@@ -34,7 +34,7 @@ from infra.cli.terminal import Refused, console, errors
     help="Also draw it as an SVG file.",
 )
 def demo(out: Path, keep: bool, picture: Path | None) -> None:
-    """A small academy, whole: deployed, learned in, scored, closed, destroyed. About two minutes.
+    """A small academy, whole: deployed, learned in, scored, closed, destroyed. Some four minutes.
 
     Runs on the embedded cloud: no AWS account, no Docker, no network. What happens is real: the
     unmodified CDK CLI deploys, a JupyterLab opens, a notebook runs in it, a model trains as a job,
@@ -46,10 +46,7 @@ def demo(out: Path, keep: bool, picture: Path | None) -> None:
     from infra.cli.demo.stage import Stage
 
     signal.signal(signal.SIGTERM, _interrupt)
-    if out.exists():
-        for name in ("demo.json", "demo"):
-            path = out / name
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    forget(out)
     told = _recording() if picture else console
     narrator = Narrator(told, out / "demo.json")
     stage = Stage(out.resolve(), keep=keep)
@@ -82,6 +79,12 @@ def demo(out: Path, keep: bool, picture: Path | None) -> None:
         drawn = told.export_svg(title="make demo")
         # The fonts that rich names are on another host; the reader's own will do.
         picture.write_text(re.sub(r"@font-face {.*?}", "", drawn, flags=re.S), encoding="utf-8")
+
+
+def forget(out: Path) -> None:
+    """Remove what a demo before left in `out`, as far as the next would not write over it."""
+    for path in (out / "demo.json", out / "demo", out / "door", *out.glob("live_*/")):
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 def _recording() -> Console:
