@@ -20,7 +20,7 @@ from constructs import Construct
 from infra.cohort.model import Provider
 from infra.constructs.acknowledged import acknowledge
 from infra.constructs.arns import Arns
-from infra.constructs.sign_in import SESSION_HOURS
+from infra.constructs.sign_in import CLOSED, NOBODYS_PASSWORD, SESSIONS
 
 #: Who somebody is, and their address. Not aws.cognito.signin.user.admin: with that scope a learner
 #: could write the attributes of her own user, among them the address that she is known by.
@@ -54,25 +54,11 @@ class ProviderSignIn(Construct):
             user_pool_name=names.provider_pool,
             # Costs the same for people of a provider, and no more for what is not used.
             user_pool_tier="LITE",
-            # Nobody signs up, and nobody is made: the provider's people come by its word alone.
-            admin_create_user_config={"allowAdminCreateUserOnly": True},
+            # Nobody is made, either: the provider's people come by its word alone.
+            **CLOSED,
             # Of two of the provider's names that differ in case, each is somebody.
             username_configuration={"caseSensitive": True},
-            policies={
-                # Nobody has a password here; whoever gave somebody one would need as many.
-                "passwordPolicy": {
-                    "minimumLength": 99,
-                    "requireLowercase": True,
-                    "requireUppercase": True,
-                    "requireNumbers": True,
-                    "requireSymbols": True,
-                },
-            },
-            mfa_configuration="OFF",
-            account_recovery_setting={
-                "recoveryMechanisms": [{"name": "admin_only", "priority": 1}]
-            },
-            deletion_protection="INACTIVE",
+            policies={"passwordPolicy": NOBODYS_PASSWORD},
         )
         acknowledge(
             pool,
@@ -114,16 +100,7 @@ class ProviderSignIn(Construct):
             allowed_o_auth_flows=["code"],
             allowed_o_auth_scopes=list(SCOPES),
             callback_ur_ls=[f"{address}{CALLBACK}"],
-            prevent_user_existence_errors="ENABLED",
-            enable_token_revocation=True,
-            access_token_validity=SESSION_HOURS,
-            id_token_validity=1,
-            refresh_token_validity=SESSION_HOURS,
-            token_validity_units={
-                "accessToken": "hours",
-                "idToken": "hours",
-                "refreshToken": "hours",
-            },
+            **SESSIONS,
             read_attributes=["email", "email_verified"],
             # Cognito writes what the provider says through the client. No token of the client may:
             # it has not the scope. That an address was checked, no client ever writes by itself.

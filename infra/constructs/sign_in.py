@@ -37,6 +37,33 @@ SESSION_HOURS = 12
 #: (CreateUserPoolClient, AuthSessionValidity).
 CODE_MINUTES = 10
 
+#: Longer than anybody's, for pools in which nobody has a password: who gave somebody one would need
+#: as many characters as Cognito can ask for.
+NOBODYS_PASSWORD = {
+    "minimumLength": 99,
+    "requireLowercase": True,
+    "requireUppercase": True,
+    "requireNumbers": True,
+    "requireSymbols": True,
+}
+#: Of each pool: nobody signs up or gets a way in back by themselves, and it holds nothing that the
+#: next deploy would not make again.
+CLOSED: dict[str, Any] = {
+    "admin_create_user_config": {"allowAdminCreateUserOnly": True},
+    "mfa_configuration": "OFF",
+    "account_recovery_setting": {"recoveryMechanisms": [{"name": "admin_only", "priority": 1}]},
+    "deletion_protection": "INACTIVE",
+}
+#: Of each client: who is not there is answered as who is, and sessions can be ended.
+SESSIONS: dict[str, Any] = {
+    "prevent_user_existence_errors": "ENABLED",
+    "enable_token_revocation": True,
+    "access_token_validity": SESSION_HOURS,
+    "id_token_validity": 1,
+    "refresh_token_validity": SESSION_HOURS,
+    "token_validity_units": dict.fromkeys(("accessToken", "idToken", "refreshToken"), "hours"),
+}
+
 #: Of the pages of people, so that the door can refuse what it does not understand.
 PEOPLE_VERSION = 1
 
@@ -52,28 +79,17 @@ class SignIn(Construct):
         pool = cognito.CfnUserPool(
             self,
             "Pool",
+            **CLOSED,
             user_pool_name=names.user_pool,
             # Codes by e-mail are not in the cheaper plan; beyond 10,000 people a month it bills.
             user_pool_tier="ESSENTIALS",
-            # Nobody signs up: who may sign in stands in the cohort file.
-            admin_create_user_config={"allowAdminCreateUserOnly": True},
             alias_attributes=["email"],
             username_configuration={"caseSensitive": False},
             policies={
                 # PASSWORD has to be listed. Nobody has one, the door asks for none, and whoever
                 # gives themselves one needs as many characters as Cognito can ask for.
                 "signInPolicy": {"allowedFirstAuthFactors": ["PASSWORD", "EMAIL_OTP"]},
-                "passwordPolicy": {
-                    "minimumLength": 99,
-                    "requireLowercase": True,
-                    "requireUppercase": True,
-                    "requireNumbers": True,
-                    "requireSymbols": True,
-                },
-            },
-            mfa_configuration="OFF",
-            account_recovery_setting={
-                "recoveryMechanisms": [{"name": "admin_only", "priority": 1}]
+                "passwordPolicy": NOBODYS_PASSWORD,
             },
             email_configuration={
                 # Cognito's own sender allows a few messages a day, from an address of its own.
@@ -87,8 +103,6 @@ class SignIn(Construct):
                 f"It is good for {CODE_MINUTES} minutes. If you did not ask for it, do nothing: "
                 "without it nobody comes in."
             ),
-            # It holds nothing that the next deploy would not make again.
-            deletion_protection="INACTIVE",
         )
         acknowledge(
             pool,
@@ -108,18 +122,8 @@ class SignIn(Construct):
             # By a code and in no other way; what is signed in is not renewed.
             explicit_auth_flows=["ALLOW_USER_AUTH"],
             supported_identity_providers=["COGNITO"],
-            # Whoever is not in the cohort is answered as whoever is.
-            prevent_user_existence_errors="ENABLED",
-            enable_token_revocation=True,
             auth_session_validity=CODE_MINUTES,
-            access_token_validity=SESSION_HOURS,
-            id_token_validity=1,
-            refresh_token_validity=SESSION_HOURS,
-            token_validity_units={
-                "accessToken": "hours",
-                "idToken": "hours",
-                "refreshToken": "hours",
-            },
+            **SESSIONS,
             read_attributes=["email"],
             # One has to be listed, or all are. It is read by nobody; an address is not among them.
             write_attributes=["locale"],
