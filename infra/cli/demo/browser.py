@@ -19,6 +19,8 @@ from typing import Any
 import websocket
 
 _SECONDS = 30
+#: A picture is tried so often.
+TRIES = 4
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
@@ -62,7 +64,10 @@ class Tab:
 
     def run(self, script: str) -> Any:
         """The value of an expression; None while a page is being replaced by the next."""
-        found = self.call("Runtime.evaluate", expression=script, returnByValue=True)
+        try:
+            found = self.call("Runtime.evaluate", expression=script, returnByValue=True)
+        except BrowserError:
+            return None
         return found.get("result", {}).get("value")
 
     def wait(self, script: str, seconds: float = _SECONDS) -> None:
@@ -113,8 +118,16 @@ class Tab:
         self.call("Emulation.setEmulatedMedia", features=preferred)
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         self.call("Emulation.setDeviceMetricsOverride", **size)
-        shot = self.call("Page.captureScreenshot", format="png")
-        file.write_bytes(base64.b64decode(shot["data"]))
+        file.write_bytes(base64.b64decode(self._shot()))
+
+    def _shot(self) -> str:
+        """The window as PNG in base64: of the next page, if one comes meanwhile."""
+        for _ in range(TRIES - 1):
+            try:
+                return str(self.call("Page.captureScreenshot", format="png")["data"])
+            except BrowserError:
+                time.sleep(0.5)
+        return str(self.call("Page.captureScreenshot", format="png")["data"])
 
     def addresses(self) -> list[str]:
         """Where the tab has been, as its history has it."""

@@ -37,6 +37,7 @@ _TAB = ".lm-DockPanel-tabBar .lm-mod-current"
 _PROMPT = ".jp-Notebook .jp-CodeCell .jp-InputPrompt"
 _OUTPUT = ".jp-Notebook .jp-CodeCell .jp-OutputArea-output"
 _IDLE = "!!document.querySelector('.jp-Notebook-ExecutionIndicator[data-status=\"idle\"]')"
+_IN = "document.readyState === 'complete' && !!document.querySelector('form[action=\"/sign-out\"]')"
 _HERE = "document.title.startsWith('{}') && document.readyState === 'complete'"
 
 
@@ -168,7 +169,7 @@ def _signs_in(stage: Stage, step: Step, page: Tab, email: str) -> str:
     step.say(f"the code that {email} gets: {codes[-1]}")
     page.run(f"document.querySelector('#code').value = '{codes[-1]}'")
     _press(page, "/code")
-    page.wait("!!document.querySelector('form[action=\"/sign-out\"]')")
+    page.wait(_IN)
     return address
 
 
