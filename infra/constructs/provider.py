@@ -21,13 +21,7 @@ from infra.cohort.model import Provider
 from infra.constructs.acknowledged import acknowledge
 from infra.constructs.arns import Arns
 from infra.constructs.sign_in import CLOSED, NOBODYS_PASSWORD, SESSIONS
-
-#: Who somebody is, and their address. Not aws.cognito.signin.user.admin: with that scope a learner
-#: could write the attributes of her own user, among them the address that she is known by.
-SCOPES = ("openid", "email")
-
-#: The door's path to which Cognito leads back.
-CALLBACK = "/signed-in"
+from infra.services.door.entrance.provider import CALLBACK, SCOPES
 
 
 class ProviderSignIn(Construct):
@@ -98,7 +92,7 @@ class ProviderSignIn(Construct):
             supported_identity_providers=[provider.name],
             allowed_o_auth_flows_user_pool_client=True,
             allowed_o_auth_flows=["code"],
-            allowed_o_auth_scopes=list(SCOPES),
+            allowed_o_auth_scopes=SCOPES.split(),
             callback_ur_ls=[f"{address}{CALLBACK}"],
             **SESSIONS,
             read_attributes=["email", "email_verified"],

@@ -240,17 +240,7 @@ def test_the_keyboard_alone_leads_from_the_sign_in_into_the_workspace(
     world = World()
     with served(world) as address:
         opened = at_hand(tabs)
-        opened.go(address)
-        opened.wait(f"document.activeElement?.id === 'email' && {READY}")
-        opened.call("Input.insertText", text="ana@example.org")
-        opened.press("Enter", 13)
-        opened.wait(f"document.activeElement?.id === 'code' && {READY}")
-        opened.call("Input.insertText", text=CODE)
-        opened.press("Enter", 13)
-        opened.wait(f"document.title.startsWith('Home') && {READY}")
-        to_button(opened, "Open my workspace")
-        opened.press("Enter", 13)
-        opened.wait(f"document.title.startsWith('Starting') && {READY}")
+        by_keyboard(opened, address)
         world.move(minutes=3)
         opened.wait("location.pathname === '/lab'")
 
@@ -260,23 +250,28 @@ def test_without_a_script_the_same_way_leads_in(tabs: Callable[[], Tab]) -> None
     with served(world) as address:
         opened = at_hand(tabs)
         opened.call("Emulation.setScriptExecutionDisabled", value=True)
-        opened.go(address)
-        opened.wait(f"document.activeElement?.id === 'email' && {READY}")
-        opened.call("Input.insertText", text="ana@example.org")
-        opened.press("Enter", 13)
-        opened.wait(f"document.activeElement?.id === 'code' && {READY}")
-        opened.call("Input.insertText", text=CODE)
-        opened.press("Enter", 13)
-        opened.wait(f"document.title.startsWith('Home') && {READY}")
-        to_button(opened, "Open my workspace")
-        opened.press("Enter", 13)
-        opened.wait(f"document.title.startsWith('Starting') && {READY}")
+        by_keyboard(opened, address)
         world.move(minutes=3)
         # The page asks again by itself.
         opened.wait(f"document.title.startsWith('Home') && {READY}")
         to_button(opened, "Enter")
         opened.press("Enter", 13)
         opened.wait("location.pathname === '/lab'")
+
+
+def by_keyboard(opened: Tab, address: str) -> None:
+    """From the sign-in to a workspace that starts, without a mouse."""
+    opened.go(address)
+    opened.wait(f"document.activeElement?.id === 'email' && {READY}")
+    opened.call("Input.insertText", text="ana@example.org")
+    opened.press("Enter", 13)
+    opened.wait(f"document.activeElement?.id === 'code' && {READY}")
+    opened.call("Input.insertText", text=CODE)
+    opened.press("Enter", 13)
+    opened.wait(f"document.title.startsWith('Home') && {READY}")
+    to_button(opened, "Open my workspace")
+    opened.press("Enter", 13)
+    opened.wait(f"document.title.startsWith('Starting') && {READY}")
 
 
 def to_button(opened: Tab, words: str) -> None:

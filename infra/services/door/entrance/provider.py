@@ -29,6 +29,7 @@ from infra.cohort import naming
 from infra.services.door.context import People, Person
 from infra.services.door.entrance.sessions import SignedOut, claims_of, is_token
 
+#: The door's path to which Cognito leads back.
 CALLBACK = "/signed-in"
 #: Of a person, so much and no more: with aws.cognito.signin.user.admin a learner could change the
 #: address that she is known by.
